@@ -1,0 +1,126 @@
+import { Kysely, PGliteDialect, PostgresDialect, sql } from 'kysely';
+import pg from 'pg';
+import { codeOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import { openEmbedded } from './embedded.ts';
+import type { Database } from './schema.ts';
+
+/** Whichever database was configured, opened. */
+export interface DatabaseHandle {
+  readonly db: Kysely<Database>;
+  readonly kind: 'postgres' | 'embedded';
+  /**
+   * Calls back when another process has said `channel`. PostgreSQL only; the embedded database has
+   * no other process. Reconnects by itself; polling is the net for what it misses.
+   */
+  listen(onNotice: (channel: string) => void, channels: readonly string[]): Promise<() => Promise<void>>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens PostgreSQL. Connections that hang are given up: a provider waits 3 s at the least patient.
+ * A server whose `synchronous_commit` is off is overruled per connection, because a 2xx means
+ * committed.
+ */
+export function openPostgres(
+  url: string,
+  logger: Logger,
+  { poolSize, patient = false }: { poolSize: number; /** No time limits: for migrations. */ patient?: boolean },
+): DatabaseHandle {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolSize,
+    connectionTimeoutMillis: 2_500,
+    ...(patient
+      ? {}
+      : { query_timeout: 20_000, statement_timeout: 15_000, idle_in_transaction_session_timeout: 15_000 }),
+    keepAlive: true,
+    application_name: 'postroom',
+  });
+  // Without a listener an idle connection's end (a restart of the server) would end the process.
+  pool.on('error', (error) => logger.warn({ error: error.message }, 'a database connection was lost'));
+  const db = new Kysely<Database>({
+    dialect: new PostgresDialect({
+      pool,
+      onCreateConnection: async (connection) => {
+        await connection.executeQuery(
+          sql`select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`.compile(
+            db,
+          ),
+        );
+      },
+    }),
+  });
+  return {
+    db,
+    kind: 'postgres',
+    listen: (onNotice, channels) => listenPostgres(url, onNotice, channels, logger),
+    close: () => db.destroy(),
+  };
+}
+
+/** Opens the embedded database in `dataDir`; see `openEmbedded` for what it refuses. */
+export async function openEmbeddedDatabase(dataDir: string): Promise<DatabaseHandle> {
+  const embedded = await openEmbedded(dataDir);
+  const db = new Kysely<Database>({ dialect: new PGliteDialect({ pglite: embedded.pglite }) });
+  return {
+    db,
+    kind: 'embedded',
+    listen: async () => async () => {},
+    async close() {
+      await db.destroy();
+      await embedded.close();
+    },
+  };
+}
+
+/** Whether an error means that the database cannot be reached or used now, and may be later. */
+export function isUnavailable(error: unknown): boolean {
+  const code = codeOf(error) ?? '';
+  if (/^(?:08|53|57|58|25006|40|55P03|XX)/.test(code)) return true;
+  if (/^(?:ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENOENT)/.test(code)) return true;
+  const message = error instanceof Error ? error.message : '';
+  return /timeout exceeded|Query read timeout|Connection terminated|connection timeout|Cannot use a pool|not queryable|PGlite is closed|driver has already been destroyed/i.test(
+    message,
+  );
+}
+
+async function listenPostgres(
+  url: string,
+  onNotice: (channel: string) => void,
+  channels: readonly string[],
+  logger: Logger,
+): Promise<() => Promise<void>> {
+  let client: pg.Client | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+
+  async function connect(): Promise<void> {
+    const next = new pg.Client({ connectionString: url, keepAlive: true, application_name: 'postroom-listen' });
+    let ended = false;
+    const retry = (): void => {
+      if (ended || stopped) return;
+      ended = true;
+      void next.end().catch(() => {});
+      timer = setTimeout(() => void connect(), 1_000);
+    };
+    next.on('error', retry);
+    next.on('end', retry);
+    next.on('notification', (notice) => onNotice(notice.channel));
+    try {
+      await next.connect();
+      for (const channel of channels) await next.query(`listen ${pg.escapeIdentifier(channel)}`);
+      client = next;
+    } catch (error) {
+      logger.debug({ error: String(error) }, 'cannot listen; polling goes on');
+      retry();
+    }
+  }
+
+  await connect();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await client?.end().catch(() => {});
+  };
+}

@@ -1,0 +1,42 @@
+import type { Selectable } from 'kysely';
+import type { InboundMessagesTable } from './schema.ts';
+
+/**
+ * A message as the API answers it and as a target receives it: the contract's fields, and ours
+ * beyond them at the end.
+ */
+export function showMessage(row: Selectable<InboundMessagesTable>) {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    channel: row.channel,
+    channelMessageId: row.channel_message_id,
+    channelThreadId: row.channel_thread_id,
+    externalIdentity: row.external_identity,
+    text: row.text,
+    attachments: row.attachments,
+    channelMetadata: row.channel_metadata,
+    idempotencyKey: row.idempotency_key,
+    status: row.status,
+    trustLevel: row.trust_level,
+    userId: row.user_id,
+    routeTarget: row.route_target,
+    routeTargetId: row.route_target_id,
+    // The chat that a message becomes part of is the chat_reply handler's, which is not here yet.
+    chatThreadId: null,
+    chatTurnId: null,
+    error: row.error as Record<string, unknown> | null,
+    createdAt: row.created_at.toISOString(),
+    updatedAt: row.updated_at.toISOString(),
+    eventId: row.event_id,
+    channelId: row.channel_id,
+    endpointId: row.endpoint_id,
+    routeId: row.route_id,
+    displayName: row.display_name,
+    recipient: row.recipient,
+    sentAt: row.sent_at?.toISOString() ?? null,
+    vouched: row.vouched,
+  };
+}
+
+export type MessageView = ReturnType<typeof showMessage>;

@@ -1,0 +1,115 @@
+import { serve, type ServerType } from '@hono/node-server';
+import { pino } from 'pino';
+import { ensureFirstAdmin } from '../access/tenants.ts';
+import { createApp, type App } from '../app.ts';
+import { ConfigError, parseConfig, type Config } from '../config.ts';
+import { openEmbeddedDatabase, openPostgres, type DatabaseHandle } from '../db/client.ts';
+import { keepEmbeddedTidy } from '../db/embedded-upkeep.ts';
+import { migrateToLatest } from '../db/migrate.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import { createSafeFetch } from '../lib/safe-fetch.ts';
+import { loadSwaggerAsset } from './swagger-assets.ts';
+import { loadSecretKey } from './secret-key.ts';
+
+/** How long a stop waits for what runs; supervisors commonly kill after 30 s. */
+const graceMs = 20_000;
+
+async function main(): Promise<void> {
+  const config = parseConfig(process.env);
+  const logger = pino({ level: config.logLevel, base: null });
+  const database = await openDatabase(config, logger);
+  const newToken = await ensureFirstAdmin(database.db, config.adminToken);
+  const safeFetch = createSafeFetch({ allowPrivate: config.allowPrivateTargets });
+  const app = createApp(config, {
+    database,
+    logger,
+    safeFetch,
+    secretKey: config.secretKey ?? loadSecretKey(config.dataDir),
+    loadAsset: loadSwaggerAsset,
+  });
+  const stopUpkeep = database.kind === 'embedded' ? keepEmbeddedTidy(database.db, logger) : () => {};
+  await app.start();
+  const server = await listen(app, config);
+  greet(config, database, server, newToken);
+
+  let stopping = false;
+  const stop = async (signal: string): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    logger.info({ signal }, 'stopping: nothing new is taken, what runs may finish');
+    // Requests under way are answered first: their commits are what the inbox drains.
+    await closeServer(server);
+    await app.stop(graceMs);
+    stopUpkeep();
+    await safeFetch.close();
+    await database.close();
+    logger.info({}, 'stopped');
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+}
+
+async function openDatabase(config: Config, logger: Logger): Promise<DatabaseHandle> {
+  if (config.databaseUrl === undefined) {
+    const database = await openEmbeddedDatabase(config.dataDir);
+    await migrateToLatest(database.db, logger);
+    return database;
+  }
+  const patient = openPostgres(config.databaseUrl, logger, { poolSize: 2, patient: true });
+  try {
+    await migrateToLatest(patient.db, logger);
+  } finally {
+    await patient.close();
+  }
+  return openPostgres(config.databaseUrl, logger, { poolSize: config.databasePoolSize });
+}
+
+function listen(app: App, config: Config): Promise<ServerType> {
+  return new Promise((resolve, reject) => {
+    const server = serve({ fetch: app.fetch, port: config.port, hostname: config.host }, () => resolve(server));
+    server.once('error', reject);
+  });
+}
+
+function closeServer(server: ServerType): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    if ('closeIdleConnections' in server) server.closeIdleConnections();
+    // A peer that never ends its request must not hold up the stop.
+    setTimeout(() => 'closeAllConnections' in server && server.closeAllConnections(), 5_000).unref();
+  });
+}
+
+/** Says where it listens and what to do next. For people: machines read the log lines. */
+function greet(config: Config, database: DatabaseHandle, server: ServerType, newToken: string | undefined): void {
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : config.port;
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+  const url = config.publicUrl ?? `http://${host}:${port}`;
+  const lines = [
+    '',
+    `Postroom listens on http://${host}:${port} (role ${config.role}, ${
+      database.kind === 'embedded' ? `embedded database in ${config.dataDir}` : 'PostgreSQL'
+    })`,
+  ];
+  if (newToken !== undefined) {
+    lines.push('', `Admin token (shown this once, stored hashed):`, `  ${newToken}`);
+  }
+  if (config.role !== 'worker') {
+    lines.push(
+      '',
+      'Next:',
+      '  npm run demo                 plays a whole story on a server of its own',
+      `  ${url}/docs/  the API, to try out`,
+      '  README.md                    a first message in five minutes, with curl',
+    );
+  }
+  process.stdout.write(`${lines.join('\n')}\n\n`);
+}
+
+main().catch((error: unknown) => {
+  const prefix = error instanceof ConfigError ? 'The configuration is wrong' : 'Postroom could not start';
+  process.stderr.write(`${prefix}:\n${messageOf(error)}\n`);
+  process.exit(1);
+});

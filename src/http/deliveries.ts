@@ -1,0 +1,147 @@
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi';
+import { getDelivery, listDeliveries, replayDelivery, type Attempt, type Delivery } from '../outbox/deliveries.ts';
+import {
+  conflictError,
+  createPart,
+  cursorQuery,
+  errors,
+  freeObject,
+  json,
+  notFoundError,
+  pageOf,
+  security,
+  timestamp,
+} from './openapi.ts';
+import type { ApiEnv, Services } from './services.ts';
+
+const states = ['pending', 'running', 'awaiting', 'succeeded', 'dead', 'cancelled'] as const;
+
+export const attemptView = z
+  .object({
+    number: z.int(),
+    outcome: z.enum(['succeeded', 'retry', 'dead', 'superseded', 'lease_expired']),
+    statusCode: z.int().nullable(),
+    error: freeObject.nullable(),
+    response: z.string().nullable().openapi({ description: "The beginning of the target's answer." }),
+    worker: z.string(),
+    startedAt: timestamp,
+    durationMs: z.int(),
+  })
+  .openapi('Attempt');
+
+export const deliveryView = z
+  .object({
+    id: z.uuid(),
+    messageId: z.uuid(),
+    routeId: z.uuid().nullable(),
+    targetId: z.uuid().nullable(),
+    handlerKind: z.string(),
+    state: z.enum(states),
+    held: z.boolean().openapi({ description: 'It waits because its target is paused.' }),
+    attemptCount: z.int(),
+    nextAttemptAt: timestamp.nullable(),
+    replayOf: z.uuid().nullable(),
+    result: freeObject.nullable(),
+    error: freeObject.nullable(),
+    createdAt: timestamp,
+    updatedAt: timestamp,
+    finishedAt: timestamp.nullable(),
+  })
+  .openapi('Delivery');
+
+export function showAttempt(row: Attempt) {
+  return {
+    number: row.number,
+    outcome: row.outcome,
+    statusCode: row.status_code,
+    error: row.error as Record<string, unknown> | null,
+    response: row.response,
+    worker: row.worker,
+    startedAt: row.started_at.toISOString(),
+    durationMs: row.duration_ms,
+  };
+}
+
+export function showDelivery(row: Delivery) {
+  return {
+    id: row.id,
+    messageId: row.message_id,
+    routeId: row.route_id,
+    targetId: row.target_id,
+    handlerKind: row.handler_kind,
+    state: row.state,
+    held: row.held,
+    attemptCount: row.attempts,
+    nextAttemptAt: row.state === 'pending' && !row.held ? row.run_at.toISOString() : null,
+    replayOf: row.replay_of,
+    result: row.result as Record<string, unknown> | null,
+    error: row.error as Record<string, unknown> | null,
+    createdAt: row.created_at.toISOString(),
+    updatedAt: row.updated_at.toISOString(),
+    finishedAt: row.finished_at?.toISOString() ?? null,
+  };
+}
+
+const param = z.object({ deliveryId: z.uuid() });
+const filter = cursorQuery.extend({
+  state: z.enum(states).optional(),
+  targetId: z.uuid().optional(),
+  routeId: z.uuid().optional(),
+  messageId: z.uuid().optional(),
+});
+const tags = ['deliveries'];
+
+/** `/api/v1/deliveries`: what leaves, with its attempts. */
+export function deliveryRoutes({ db, wakeOutbox }: Services): OpenAPIHono<ApiEnv> {
+  return createPart()
+    .openapi(
+      createRoute({
+        method: 'get',
+        path: '/deliveries',
+        tags,
+        security,
+        summary: 'List deliveries',
+        request: { query: filter },
+        responses: { 200: json(pageOf(deliveryView), 'Deliveries, newest first'), ...errors },
+      }),
+      async (c) => {
+        const page = await listDeliveries(db, c.var.caller.tenantId, c.req.valid('query'));
+        return c.json({ items: page.items.map(showDelivery), nextCursor: page.nextCursor }, 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'get',
+        path: '/deliveries/{deliveryId}',
+        tags,
+        security,
+        summary: 'Get a delivery with its attempts',
+        request: { params: param },
+        responses: {
+          200: json(deliveryView.extend({ attempts: z.array(attemptView) }), 'The delivery'),
+          ...errors,
+          ...notFoundError,
+        },
+      }),
+      async (c) => {
+        const { delivery, attempts } = await getDelivery(db, c.var.caller.tenantId, c.req.valid('param').deliveryId);
+        return c.json({ ...showDelivery(delivery), attempts: attempts.map(showAttempt) }, 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'post',
+        path: '/deliveries/{deliveryId}/replay',
+        tags,
+        security,
+        summary: 'Repeat a delivery that has ended, as a new delivery with an id of its own',
+        request: { params: param },
+        responses: { 201: json(deliveryView, 'The new delivery'), ...errors, ...notFoundError, ...conflictError },
+      }),
+      async (c) => {
+        const row = await replayDelivery(db, c.var.caller.tenantId, c.req.valid('param').deliveryId);
+        wakeOutbox();
+        return c.json(showDelivery(row), 201);
+      },
+    );
+}

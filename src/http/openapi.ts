@@ -1,0 +1,64 @@
+import { OpenAPIHono, z } from '@hono/zod-openapi';
+import { errorBody } from './errors.ts';
+import type { ApiEnv } from './services.ts';
+
+/** A part of the API. Validation errors of all parts are answered in one way, here. */
+export function createPart(): OpenAPIHono<ApiEnv> {
+  return new OpenAPIHono<ApiEnv>({
+    defaultHook: (result, c) => {
+      if (result.success) return undefined;
+      const where = result.target === 'json' ? 'body' : result.target === 'param' ? 'path' : result.target;
+      return c.json(
+        {
+          detail: result.error.issues.map((issue) => {
+            const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
+            return errorBody([where, ...path], issue.message, issue.code ?? 'invalid').detail[0];
+          }),
+        },
+        422,
+      );
+    },
+  });
+}
+
+const validationError = z
+  .object({
+    detail: z.array(z.object({ loc: z.array(z.union([z.string(), z.int()])), msg: z.string(), type: z.string() })),
+  })
+  .openapi('ValidationError');
+
+/** A JSON answer or body of this shape. */
+export function json<Schema extends z.ZodType>(schema: Schema, description: string) {
+  return { description, content: { 'application/json': { schema } } };
+}
+
+/** A JSON body that must be there: without `required` a request with another content type skips the check. */
+export function body<Schema extends z.ZodType>(schema: Schema) {
+  return { required: true, content: { 'application/json': { schema } } };
+}
+
+/** The errors that an operation may answer, beside its success. */
+export const errors = {
+  401: json(validationError, 'No token, or one that is unknown or revoked'),
+  403: json(validationError, "The token's scope does not reach so far"),
+  422: json(validationError, 'Validation error'),
+} as const;
+export const notFoundError = { 404: json(validationError, 'Not found') } as const;
+export const conflictError = { 409: json(validationError, 'Conflict') } as const;
+
+/** Every way to say who is calling. */
+export const security = [{ bearer: [] }, { apiKey: [] }, { cookie: [] }];
+
+export const cursorQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.uuid().optional().openapi({ description: 'The `nextCursor` of the page before.' }),
+});
+
+/** One page of items, newest first. */
+export function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item), nextCursor: z.uuid().nullable() });
+}
+
+export const timestamp = z.iso.datetime();
+/** Any JSON object; its inside is free. */
+export const freeObject = z.record(z.string(), z.unknown());

@@ -1,0 +1,44 @@
+import type { Kysely } from 'kysely';
+import type { Authenticator, Caller } from '../access/tokens.ts';
+import type { Database } from '../db/schema.ts';
+import type { Handler } from '../handler.ts';
+import type { Inbox } from '../inbox/accept.ts';
+import type { ChannelDirectory } from '../inbox/channel-directory.ts';
+import type { RejectionLog } from '../inbox/rejections.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Sealer } from '../lib/sealing.ts';
+import type { Provider } from '../provider.ts';
+
+/** A file that is served as it is, such as a part of Swagger UI. */
+export interface Asset {
+  readonly contentType: string;
+  readonly body: Uint8Array<ArrayBuffer>;
+}
+
+/** What the HTTP rooms are given by `app.ts`. */
+export interface Services {
+  readonly db: Kysely<Database>;
+  readonly sealer: Sealer;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly inbox: Inbox;
+  readonly directory: ChannelDirectory;
+  readonly rejections: RejectionLog;
+  readonly authenticator: Authenticator;
+  readonly logger: Logger;
+  readonly now: () => Date;
+  readonly publicUrl: string | undefined;
+  readonly inboundDomain: string;
+  /** Throws where an outbound URL can never be called, such as one with a private address. */
+  readonly assertAllowedUrl: (url: string) => void;
+  /** There are deliveries that the API made or freed. */
+  readonly wakeOutbox: () => void;
+  /** There are messages that the API freed. */
+  readonly wakeRouter: () => void;
+  readonly loadAsset: (name: string) => Promise<Asset | undefined>;
+}
+
+/** What the API's handlers find in their context. */
+export interface ApiEnv {
+  Variables: { caller: Caller };
+}

@@ -1,0 +1,273 @@
+import { sql, type Kysely, type Selectable, type Transaction } from 'kysely';
+import { toPage, type Page, type PageQuery } from '../db/page.ts';
+import type { ChannelsTable, Database } from '../db/schema.ts';
+import { invalid, notFound } from '../lib/errors.ts';
+import { newId } from '../lib/ids.ts';
+import type { Sealer } from '../lib/sealing.ts';
+import type { Provider } from '../provider.ts';
+import { fromGiven, openSecrets, rotate, sealSecrets, type StoredSecrets } from './channel-secrets.ts';
+
+export type Channel = Omit<Selectable<ChannelsTable>, 'secrets'>;
+
+/** What the use-cases of channels work with. */
+export interface ChannelContext {
+  readonly db: Kysely<Database>;
+  readonly sealer: Sealer;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly now: () => Date;
+}
+
+export interface NewChannel {
+  readonly provider: string;
+  readonly name: string;
+  readonly secrets: unknown;
+  readonly settings: unknown;
+}
+
+const shown = [
+  'tenant_id',
+  'id',
+  'kind',
+  'provider',
+  'name',
+  'settings',
+  'status',
+  'created_at',
+  'updated_at',
+] as const;
+
+/**
+ * Makes a channel. A secret that is ours to make (`newSecret`) and was not given is made.
+ *
+ * @throws PostroomError `invalid` where the provider is not known, or its secrets or settings are wrong.
+ */
+export async function createChannel(context: ChannelContext, tenantId: string, given: NewChannel): Promise<Channel> {
+  const provider = context.providers.get(given.provider);
+  if (!provider) {
+    const known = [...context.providers.keys()].join(', ');
+    throw invalid(['body', 'provider'], `unknown provider; known are ${known}`, 'unknown_provider');
+  }
+  const settings = check(provider.settings, given.settings ?? {}, 'settings');
+  const secrets = check(provider.secrets, withMadeSecrets(provider, given.secrets), 'secrets');
+  const id = newId();
+  return await context.db
+    .insertInto('channels')
+    .values({
+      tenant_id: tenantId,
+      id,
+      kind: provider.kind,
+      provider: provider.name,
+      name: given.name,
+      secrets: sealSecrets(context.sealer, tenantId, id, fromGiven(secrets)),
+      settings: JSON.stringify(settings),
+    })
+    .returning(shown)
+    .executeTakeFirstOrThrow();
+}
+
+function withMadeSecrets(provider: Provider, given: unknown): unknown {
+  const isEmpty =
+    given === undefined || (typeof given === 'object' && given !== null && Object.keys(given).length === 0);
+  const name = soleSecret(provider);
+  return isEmpty && name !== undefined && provider.newSecret ? { [name]: provider.newSecret() } : (given ?? {});
+}
+
+/** The names of a provider's secrets, from its schema. */
+export function secretNames(provider: Provider): string[] {
+  const shape = (provider.secrets as unknown as { shape?: Record<string, unknown> }).shape;
+  return Object.keys(shape ?? {});
+}
+
+function soleSecret(provider: Provider): string | undefined {
+  const names = secretNames(provider);
+  return names.length === 1 ? names[0] : undefined;
+}
+
+interface Checker<Output> {
+  safeParse(
+    value: unknown,
+  ):
+    | { success: true; data: Output }
+    | { success: false; error: { issues: { path: PropertyKey[]; message: string; code?: string }[] } };
+}
+
+function check<Output>(schema: Checker<Output>, value: unknown, field: string): Output {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const path = (issue?.path ?? []).map((part) => (typeof part === 'number' ? part : String(part)));
+  throw invalid(['body', field, ...path], issue?.message ?? 'is wrong', issue?.code);
+}
+
+export async function listChannels(db: Kysely<Database>, tenantId: string, page: PageQuery): Promise<Page<Channel>> {
+  const rows = await db
+    .selectFrom('channels')
+    .select(shown)
+    .where('tenant_id', '=', tenantId)
+    .where('status', '!=', 'deleted')
+    .$if(page.cursor !== undefined, (query) => query.where('id', '<', page.cursor as string))
+    .orderBy('id', 'desc')
+    .limit(page.limit + 1)
+    .execute();
+  return toPage(rows, page.limit, (row) => row);
+}
+
+/** @throws PostroomError `not_found`. */
+export async function getChannel(db: Kysely<Database>, tenantId: string, id: string): Promise<Channel> {
+  const row = await db
+    .selectFrom('channels')
+    .select(shown)
+    .where('tenant_id', '=', tenantId)
+    .where('id', '=', id)
+    .where('status', '!=', 'deleted')
+    .executeTakeFirst();
+  if (!row) throw notFound('channel', ['path', 'channelId']);
+  return row;
+}
+
+export interface ChannelChange {
+  readonly name?: string | undefined;
+  readonly settings?: unknown;
+  readonly status?: 'active' | 'paused' | undefined;
+}
+
+/**
+ * Changes a channel. A paused channel still takes in what arrives, and holds it; set to active
+ * again, what was held is routed.
+ */
+export async function updateChannel(
+  context: ChannelContext,
+  tenantId: string,
+  id: string,
+  change: ChannelChange,
+): Promise<Channel> {
+  const current = await getChannel(context.db, tenantId, id);
+  const provider = context.providers.get(current.provider);
+  const settings =
+    change.settings === undefined || !provider ? undefined : check(provider.settings, change.settings, 'settings');
+  return await context.db.transaction().execute(async (trx) => {
+    const row = await trx
+      .updateTable('channels')
+      .set({
+        updated_at: context.now(),
+        ...(change.name === undefined ? {} : { name: change.name }),
+        ...(change.status === undefined ? {} : { status: change.status }),
+        ...(settings === undefined ? {} : { settings: JSON.stringify(settings) }),
+      })
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', id)
+      .where('status', '!=', 'deleted')
+      .returning(shown)
+      .executeTakeFirst();
+    if (!row) throw notFound('channel', ['path', 'channelId']);
+    if (row.status === 'active') await releaseHeld(trx, tenantId, id);
+    return row;
+  });
+}
+
+/**
+ * Deletes a channel: its secrets are gone, its URL answers like one that never was, its routes end.
+ * Messages that it brought stay; those that it held go to routing.
+ */
+export async function deleteChannel(context: ChannelContext, tenantId: string, id: string): Promise<void> {
+  await context.db.transaction().execute(async (trx) => {
+    const row = await trx
+      .updateTable('channels')
+      .set({ status: 'deleted', secrets: '', updated_at: context.now() })
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', id)
+      .where('status', '!=', 'deleted')
+      .returning('id')
+      .executeTakeFirst();
+    if (!row) throw notFound('channel', ['path', 'channelId']);
+    await trx
+      .updateTable('routes')
+      .set({ status: 'deleted', updated_at: context.now() })
+      .where('tenant_id', '=', tenantId)
+      .where('channel_id', '=', id)
+      .execute();
+    await releaseHeld(trx, tenantId, id);
+  });
+}
+
+async function releaseHeld(trx: Transaction<Database>, tenantId: string, channelId: string): Promise<void> {
+  await trx
+    .updateTable('inbound_messages')
+    .set({ held: false })
+    .where('tenant_id', '=', tenantId)
+    .where('channel_id', '=', channelId)
+    .where(sql<boolean>`held`)
+    .execute();
+}
+
+export interface Rotation {
+  /** Which secret; may be left out where the provider has one. */
+  readonly secret?: string | undefined;
+  /** The new value; may be left out where the secret is ours to make. */
+  readonly value?: string | undefined;
+  /** How long the old values stay live beside it, in seconds. */
+  readonly graceSeconds: number;
+}
+
+/** Rotates a secret. Returns its name, and the value where we made it: that answer is the only one with it. */
+export async function rotateSecret(
+  context: ChannelContext,
+  tenantId: string,
+  id: string,
+  rotation: Rotation,
+): Promise<{ channel: Channel; secret: string; madeValue: string | null }> {
+  const channel = await getChannel(context.db, tenantId, id);
+  const provider = context.providers.get(channel.provider);
+  if (!provider) throw invalid(['path', 'channelId'], `the provider ${channel.provider} is not installed`);
+  const names = secretNames(provider);
+  const name = rotation.secret ?? soleSecret(provider);
+  if (name === undefined || !names.includes(name)) {
+    throw invalid(['body', 'secret'], `must be one of ${names.join(', ')}`);
+  }
+  const madeValue = rotation.value === undefined ? (provider.newSecret?.() ?? null) : null;
+  const value = rotation.value ?? madeValue;
+  if (value === null)
+    throw invalid(['body', 'value'], 'is required: the provider makes this secret, enter its new value');
+
+  return await context.db.transaction().execute(async (trx) => {
+    const { secrets } = await trx
+      .selectFrom('channels')
+      .select('secrets')
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', id)
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    const before: StoredSecrets = openSecrets(context.sealer, tenantId, id, secrets);
+    const after = rotate(before, name, value, context.now(), rotation.graceSeconds);
+    // The provider's own schema judges the new set as it judged the first.
+    check(
+      provider.secrets,
+      Object.fromEntries(Object.entries(after).map(([key, all]) => [key, all.map((one) => one.value)])),
+      'value',
+    );
+    const changed = await trx
+      .updateTable('channels')
+      .set({ secrets: sealSecrets(context.sealer, tenantId, id, after), updated_at: context.now() })
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', id)
+      .returning(shown)
+      .executeTakeFirstOrThrow();
+    return { channel: changed, secret: name, madeValue };
+  });
+}
+
+/** The tenant's oldest e-mail channel; where it has none, one of the provider `mime` is made. */
+export async function emailChannel(context: ChannelContext, tenantId: string): Promise<Channel> {
+  const row = await context.db
+    .selectFrom('channels')
+    .select(shown)
+    .where('tenant_id', '=', tenantId)
+    .where('kind', '=', 'email')
+    .where('status', '!=', 'deleted')
+    .orderBy('id')
+    .executeTakeFirst();
+  return (
+    row ??
+    (await createChannel(context, tenantId, { provider: 'mime', name: 'E-mail', secrets: undefined, settings: {} }))
+  );
+}

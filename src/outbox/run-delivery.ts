@@ -1,0 +1,178 @@
+import type { Kysely, Selectable } from 'kysely';
+import { showMessage } from '../db/message-view.ts';
+import type { Database, InboundMessagesTable, RoutesTable, TargetsTable } from '../db/schema.ts';
+import type { Handler, HandlerContext, HandlerRun } from '../handler.ts';
+import { PermanentError } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { SafeFetch } from '../lib/safe-fetch.ts';
+import type { Sealer } from '../lib/sealing.ts';
+import type { Claim } from './claim.ts';
+import { postToTarget } from './post-to-target.ts';
+import { targetPolicy, type TargetPolicy } from './retry-policy.ts';
+import { openTargetSecrets } from './targets.ts';
+
+/** What a claimed delivery is about, as far as it still exists. */
+export interface Work {
+  readonly claim: Claim;
+  readonly message: Selectable<InboundMessagesTable> | undefined;
+  readonly route: Selectable<RoutesTable> | undefined;
+  readonly target: Selectable<TargetsTable> | undefined;
+}
+
+/** Loads what a batch of claims is about: three queries, whatever the batch's size. */
+export async function loadWork(db: Kysely<Database>, claims: readonly Claim[]): Promise<Work[]> {
+  const tenants = unique(claims.map((claim) => claim.tenant_id));
+  const [messages, routes, targets] = await Promise.all([
+    db
+      .selectFrom('inbound_messages')
+      .selectAll()
+      .where('tenant_id', 'in', tenants)
+      .where('id', 'in', unique(claims.map((claim) => claim.message_id)))
+      .execute(),
+    loadByIds(
+      db,
+      'routes',
+      tenants,
+      claims.map((claim) => claim.route_id),
+    ),
+    loadByIds(
+      db,
+      'targets',
+      tenants,
+      claims.map((claim) => claim.target_id),
+    ),
+  ]);
+  const byId = <Row extends { id: string }>(rows: readonly Row[]) => new Map(rows.map((row) => [row.id, row]));
+  const [messageById, routeById, targetById] = [byId(messages), byId(routes), byId(targets)];
+  return claims.map((claim) => ({
+    claim,
+    message: messageById.get(claim.message_id),
+    route: claim.route_id === null ? undefined : routeById.get(claim.route_id),
+    target: claim.target_id === null ? undefined : targetById.get(claim.target_id),
+  }));
+}
+
+async function loadByIds<Table extends 'routes' | 'targets'>(
+  db: Kysely<Database>,
+  table: Table,
+  tenants: readonly string[],
+  ids: readonly (string | null)[],
+): Promise<Selectable<Database[Table]>[]> {
+  const wanted = unique(ids.filter((id) => id !== null));
+  if (wanted.length === 0) return [];
+  const query = db
+    .selectFrom(table as 'routes')
+    .selectAll()
+    .where('tenant_id', 'in', tenants)
+    .where('id', 'in', wanted);
+  return (await query.execute()) as unknown as Selectable<Database[Table]>[];
+}
+
+function unique(ids: readonly string[]): string[] {
+  return [...new Set(ids)];
+}
+
+export interface RunContext {
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly safeFetch: SafeFetch;
+  readonly sealer: Sealer;
+  readonly logger: Logger;
+  readonly now: () => Date;
+}
+
+/** The policy that a delivery is tried by. A target without one of its own gets the defaults. */
+export function policyOf(work: Work): TargetPolicy {
+  return targetPolicy.parse(work.target?.policy ?? {});
+}
+
+/** How long one try may take, in milliseconds: the target's word, else the handler's. */
+export function timeoutOf(context: RunContext, work: Work): number {
+  if (work.target) return policyOf(work).timeoutMs;
+  return context.handlers.get(work.claim.handler_kind)?.policy.timeoutMs ?? 30_000;
+}
+
+/**
+ * Runs a delivery's handler once. Returns the handler's result.
+ *
+ * @throws PermanentError where what it needs is gone; else whatever the handler throws.
+ */
+export async function runDelivery(
+  context: RunContext,
+  work: Work,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>> {
+  const { claim, message, route, target } = work;
+  const handler = context.handlers.get(claim.handler_kind);
+  if (!handler) throw new PermanentError('handler_gone', `there is no handler of kind ${claim.handler_kind}`);
+  if (!message) throw new PermanentError('message_gone', 'the message is no more');
+  if (!route) throw new PermanentError('route_gone', 'the route is no more');
+  if (claim.target_id !== null && (!target || target.status === 'deleted')) {
+    throw new PermanentError('target_deleted', 'the target was deleted');
+  }
+  const { match: _match, ...given } = route.config;
+  const config = handler.config.safeParse(given);
+  if (!config.success) throw new PermanentError('config_invalid', `the route's config: ${config.error.message}`);
+
+  return await handler.run({
+    message: showMessage(message),
+    identity: showIdentity(message),
+    route: {
+      id: route.id,
+      handlerKind: route.handler_kind,
+      targetKind: route.target_kind,
+      targetId: route.target_id,
+      workflowKey: route.workflow_key,
+      workspaceId: route.workspace_id,
+      threadId: route.thread_id,
+    },
+    target: target ? { id: target.id, kind: target.kind, name: target.name } : null,
+    delivery: {
+      id: claim.id,
+      attempt: claim.attempts,
+      replayOf: claim.replay_of,
+      createdAt: claim.created_at.toISOString(),
+    },
+    config: config.data,
+    ctx: createHandlerContext(context, work, signal),
+  });
+}
+
+function showIdentity(message: Selectable<InboundMessagesTable>): HandlerRun<unknown>['identity'] {
+  const decision = message.decision as {
+    identity?: { linkId?: string; agentSpecId?: string | null; verified?: boolean } | null;
+  } | null;
+  return {
+    externalIdentity: message.external_identity,
+    trustLevel: message.trust_level,
+    userId: message.user_id,
+    agentSpecId: decision?.identity?.agentSpecId ?? null,
+    linkId: decision?.identity?.linkId ?? null,
+    verified: decision?.identity?.verified ?? false,
+  };
+}
+
+function createHandlerContext(context: RunContext, work: Work, signal: AbortSignal): HandlerContext {
+  const { claim, target } = work;
+  return {
+    idempotencyKey: claim.id,
+    signal,
+    log: context.logger,
+    async deliver({ type, data }) {
+      if (!target) throw new PermanentError('no_target', 'the route has no target');
+      const now = context.now();
+      return await postToTarget(
+        context.safeFetch,
+        {
+          url: target.url,
+          secrets: openTargetSecrets(context.sealer, claim.tenant_id, target.id, target.secrets, now),
+          id: claim.id,
+          // The time of the message's booking, so that the body is the same at every try but for the attempt.
+          body: JSON.stringify({ type, timestamp: claim.created_at.toISOString(), data }),
+          timeoutMs: timeoutOf(context, work),
+          signal,
+        },
+        context.now,
+      );
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { defineProvider, secretList } from '../../provider.ts';
+import { parseSlack } from './parse.ts';
+import { shakeSlackHand, verifySlack } from './verify.ts';
+
+/** Slack's Events API. Source: https://docs.slack.dev/apis/events-api */
+export const slack = defineProvider({
+  name: 'slack',
+  kind: 'slack',
+  title: 'Slack (Events API)',
+  secrets: z.strictObject({
+    signingSecret: secretList('Signing Secret of the app, under Basic Information.'),
+  }),
+  settings: z.strictObject({
+    botUserId: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("The app's bot user (U…), whose own posts are ignored. Events mostly name it themselves."),
+    appId: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("The app's id (A…), whose own posts are ignored. Events mostly name it themselves."),
+  }),
+  setup: {
+    steps: [
+      'Open https://api.slack.com/apps and choose Create New App, From scratch, or open an app you have.',
+      'Basic Information, App Credentials: copy the Signing Secret into the secret signingSecret.',
+      'OAuth & Permissions, Bot Token Scopes: add app_mentions:read, channels:history, groups:history, im:history, mpim:history and files:read.',
+      'Event Subscriptions: switch Enable Events on, enter {ingestUrl} as the Request URL and wait for Verified.',
+      'Subscribe to bot events: add app_mention, message.channels, message.groups, message.im and message.mpim, then Save Changes.',
+      'Install App: choose Install to Workspace, then invite the app into each channel it shall read.',
+    ],
+    address:
+      'The workspace id, such as T0123ABCD (the first part of the address of Slack in a browser after /client/).',
+  },
+  verify: verifySlack,
+  handshake: shakeSlackHand,
+  parse: parseSlack,
+});
