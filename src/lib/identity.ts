@@ -13,7 +13,8 @@ export function normalizeIdentity(kind: ChannelKind, raw: string): string {
   const value = raw.trim();
   switch (kind) {
     case 'email':
-      return value.toLowerCase();
+      // ASCII alone: Unicode's rules would make the Kelvin sign a k, and one address out of two.
+      return value.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
     case 'sms':
     case 'voice':
     case 'whatsapp':
