@@ -37,8 +37,11 @@ export function openPostgres(
     keepAlive: true,
     application_name: 'postroom',
   });
-  // Without a listener an idle connection's end (a restart of the server) would end the process.
-  pool.on('error', (error) => logger.warn({ error: error.message }, 'a database connection was lost'));
+  // Without listeners a connection's end (a restart of the server) would end the process: the pool
+  // listens to idle connections only, so those in use, between two queries, get one of their own.
+  const onLost = (error: Error): void => logger.warn({ error: error.message }, 'a database connection was lost');
+  pool.on('error', onLost);
+  pool.on('connect', (client) => client.on('error', onLost));
   const db = new Kysely<Database>({
     dialect: new PostgresDialect({
       pool,

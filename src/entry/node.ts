@@ -3,12 +3,11 @@ import { pino } from 'pino';
 import { ensureFirstAdmin } from '../access/tenants.ts';
 import { createApp, type App } from '../app.ts';
 import { ConfigError, parseConfig, type Config } from '../config.ts';
-import { openEmbeddedDatabase, openPostgres, type DatabaseHandle } from '../db/client.ts';
+import type { DatabaseHandle } from '../db/client.ts';
 import { keepEmbeddedTidy } from '../db/embedded-upkeep.ts';
-import { migrateToLatest } from '../db/migrate.ts';
 import { messageOf } from '../lib/errors.ts';
-import type { Logger } from '../lib/logger.ts';
 import { createSafeFetch } from '../lib/safe-fetch.ts';
+import { openDatabase } from './open-database.ts';
 import { loadSwaggerAsset } from './swagger-assets.ts';
 import { loadSecretKey } from './secret-key.ts';
 
@@ -48,21 +47,6 @@ async function main(): Promise<void> {
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
-}
-
-async function openDatabase(config: Config, logger: Logger): Promise<DatabaseHandle> {
-  if (config.databaseUrl === undefined) {
-    const database = await openEmbeddedDatabase(config.dataDir);
-    await migrateToLatest(database.db, logger);
-    return database;
-  }
-  const patient = openPostgres(config.databaseUrl, logger, { poolSize: 2, patient: true });
-  try {
-    await migrateToLatest(patient.db, logger);
-  } finally {
-    await patient.close();
-  }
-  return openPostgres(config.databaseUrl, logger, { poolSize: config.databasePoolSize });
 }
 
 function listen(app: App, config: Config): Promise<ServerType> {

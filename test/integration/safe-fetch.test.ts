@@ -233,20 +233,31 @@ describe('the address guard', () => {
   it.each(blockedHosts.split(/\s+/))('refuses %s without a lookup', async (host) => {
     const guarded = guard({ allowPrivate: [], resolve: () => expect.unreachable('it was looked up') });
     const url = `http://${host}:8080/`;
-    expect(() => guarded.assertAllowedUrl(url)).toThrow(expect.objectContaining({ code: 'blocked_address', retryable: false }));
+    expect(() => guarded.assertAllowedUrl(url)).toThrow(
+      expect.objectContaining({ code: 'blocked_address', retryable: false }),
+    );
     expect((await failure(guarded.fetch(url, usual))).code).toBe('blocked_address');
   });
 
-  it.each(['ftp://example.com/', 'file:///etc/passwd', 'gopher://example.com', 'data:,x', 'example.com', '', 'http://'])(
-    'takes %j for no URL of ours',
-    (url) => {
-      expect(() => guard().assertAllowedUrl(url)).toThrow(expect.objectContaining({ code: 'bad_url', retryable: false }));
-    },
-  );
+  it.each([
+    'ftp://example.com/',
+    'file:///etc/passwd',
+    'gopher://example.com',
+    'data:,x',
+    'example.com',
+    '',
+    'http://',
+  ])('takes %j for no URL of ours', (url) => {
+    expect(() => guard().assertAllowedUrl(url)).toThrow(expect.objectContaining({ code: 'bad_url', retryable: false }));
+  });
 
   it('refuses a user in the URL', () => {
-    expect(() => guard().assertAllowedUrl('https://user@example.com/')).toThrow(expect.objectContaining({ code: 'bad_url' }));
-    expect(() => guard().assertAllowedUrl('https://:pw@example.com/')).toThrow(expect.objectContaining({ code: 'bad_url' }));
+    expect(() => guard().assertAllowedUrl('https://user@example.com/')).toThrow(
+      expect.objectContaining({ code: 'bad_url' }),
+    );
+    expect(() => guard().assertAllowedUrl('https://:pw@example.com/')).toThrow(
+      expect.objectContaining({ code: 'bad_url' }),
+    );
   });
 
   it('lets names and public addresses pass', () => {
@@ -259,14 +270,19 @@ describe('the address guard', () => {
   it('refuses a name that resolves to a private address, and calls that retryable', async () => {
     for (const address of ['127.0.0.1', '10.0.0.1', '169.254.169.254', '::1', '::ffff:127.0.0.1', '64:ff9b::7f00:1']) {
       const family = address.includes(':') ? 6 : 4;
-      const { fetch } = guard({ allowPrivate: [], resolve: (_name, _options, done) => done(null, [{ address, family }]) });
+      const { fetch } = guard({
+        allowPrivate: [],
+        resolve: (_name, _options, done) => done(null, [{ address, family }]),
+      });
       const error = await failure(fetch('http://harmless.example/', usual));
       expect([error.code, error.retryable]).toEqual(['blocked_address', true]);
     }
   });
 
   it('checks each connection anew, so that a name cannot be rebound', async () => {
-    const { url, connections } = await serve((_request, response) => response.writeHead(200, { connection: 'close' }).end());
+    const { url, connections } = await serve((_request, response) =>
+      response.writeHead(200, { connection: 'close' }).end(),
+    );
     const answers = ['127.0.0.1', '127.0.0.9'];
     const resolve: NonNullable<Parameters<typeof createSafeFetch>[0]['resolve']> = (_name, _options, done) => {
       done(null, [{ address: answers.shift() ?? '', family: 4 }]);

@@ -216,7 +216,9 @@ describeEachDatabase('the spine', (database) => {
     const channel = await createWebhookChannel(app.client);
     await route({ channelId: channel.id });
     const id = `msg_${randomUUID()}`;
-    const answers = await Promise.all(Array.from({ length: 50 }, () => postEvent(channel, { sender: 'ada', text: 'once' }, id)));
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => postEvent(channel, { sender: 'ada', text: 'once' }, id)),
+    );
     expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
     const message = await messageWith(app, id, 'processed');
     const { items } = await app.client.get('/api/v1/inbound/messages?limit=200');
@@ -230,7 +232,9 @@ describeEachDatabase('the spine', (database) => {
   it('stores a verified webhook that cannot be read as unparsed, with its bytes', async () => {
     const channel = await createWebhookChannel(app.client);
     const bytes = new Uint8Array([0x7b, 0x00, 0xff, 0xfe, 0x22]);
-    expect((await send(channel.ingestUrl, signStandardWebhook({ secret: channel.secret, body: bytes }))).status).toBe(200);
+    expect((await send(channel.ingestUrl, signStandardWebhook({ secret: channel.secret, body: bytes }))).status).toBe(
+      200,
+    );
     const { items } = await app.client.get(`/api/v1/events?channelId=${channel.id}`);
     expect(items).toHaveLength(1);
     expect(items[0]).toMatchObject({ outcome: 'unparsed' });

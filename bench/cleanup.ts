@@ -1,0 +1,22 @@
+/** What has to be undone when a benchmark ends, well or badly, or is interrupted. */
+export interface Cleanup {
+  add(undo: () => Promise<void>): void;
+  /** Undoes everything, the latest first, also where one of them fails. Runs once. */
+  run(): Promise<void>;
+}
+
+export function createCleanup(): Cleanup {
+  const undos: (() => Promise<void>)[] = [];
+  let running: Promise<void> | undefined;
+
+  async function undoAll(): Promise<void> {
+    for (let undo = undos.pop(); undo; undo = undos.pop()) {
+      await undo().catch((error: unknown) => process.stderr.write(`could not clean up: ${String(error)}\n`));
+    }
+  }
+  const run = (): Promise<void> => (running ??= undoAll());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void run().then(() => process.exit(1)));
+  }
+  return { add: (undo) => void undos.push(undo), run };
+}

@@ -1,0 +1,91 @@
+import type { LoadResult } from './ingest-load.ts';
+import type { ServerOptions } from './ingest-processes.ts';
+
+/** One variant at one number of connections in one round. */
+export interface Measurement extends LoadResult, Pick<ServerOptions, 'way' | 'on'> {
+  readonly round: number;
+  readonly connections: number;
+}
+
+/** What grouped ingest on PostgreSQL at 64 connections is to reach: a prototype did. */
+const bars = [
+  { against: 'ceiling', least: 0.9 },
+  { against: 'naive', least: 4 },
+] as const;
+
+/**
+ * The table and the bars, as text. Rates and latencies are medians over the rounds; a ratio is the
+ * median of the rounds' own ratios, so that a slow moment of the machine weighs on both sides.
+ */
+export function summarize(measurements: readonly Measurement[]): string {
+  const groups = Map.groupBy(measurements, ({ way, on, connections }) => `${way}|${on}|${connections}`);
+  const rows = [...groups.values()].map((group) => {
+    const { way, on, connections } = group[0] as Measurement;
+    return [
+      way,
+      on,
+      String(connections),
+      median(group.map((one) => one.requestsPerSecond)).toFixed(0),
+      ratio(measurements, group, 'ceiling')?.toFixed(2) ?? '',
+      ratio(measurements, group, 'naive')?.toFixed(2) ?? '',
+      median(group.map((one) => one.p50Ms)).toFixed(1),
+      median(group.map((one) => one.p99Ms)).toFixed(1),
+      String(group.reduce((sum, one) => sum + one.failures, 0)),
+    ];
+  });
+  const columns = ['way', 'on', 'connections', 'requests/s', '/ ceiling', '/ naive', 'p50 ms', 'p99 ms', 'non-2xx'];
+  const load = Math.max(...measurements.map((one) => one.ownCore));
+  return [
+    ...formatTable([columns, ...rows]),
+    '',
+    `The load generator used ${load.toFixed(2)} of one core at most.`,
+    ...bars.map(({ against, least }) => judge(measurements, against, least)),
+  ].join('\n');
+}
+
+/** How a group compares with another way at the same connections; the naive way on the same database. */
+function ratio(
+  measurements: readonly Measurement[],
+  group: readonly Measurement[],
+  against: 'ceiling' | 'naive',
+): number | undefined {
+  const ratios = group.flatMap((one) => {
+    if (one.way === 'ceiling') return [];
+    const other = measurements.find(
+      ({ way, on, round, connections }) =>
+        way === against &&
+        round === one.round &&
+        connections === one.connections &&
+        (way === 'ceiling' || on === one.on),
+    );
+    return other ? [one.requestsPerSecond / other.requestsPerSecond] : [];
+  });
+  return ratios.length > 0 ? median(ratios) : undefined;
+}
+
+function judge(measurements: readonly Measurement[], against: 'ceiling' | 'naive', least: number): string {
+  const group = measurements.filter(
+    ({ way, on, connections }) => way === 'grouped' && on === 'PostgreSQL' && connections === 64,
+  );
+  const value = ratio(measurements, group, against);
+  const bar = `grouped / ${against} on PostgreSQL at 64 connections, at least ${least.toFixed(1)}:`;
+  if (value === undefined) return `${bar} not measured`;
+  return `${bar} ${value >= least ? 'reached' : 'missed'} with ${value.toFixed(2)}`;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+/** Columns as wide as their widest cell; words to the left, numbers to the right. */
+function formatTable(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join('  '),
+  );
+}
