@@ -1,4 +1,4 @@
-import { createClient } from './client.ts';
+import { ApiError, createClient, type Client } from './client.ts';
 import { DemoError, readOptions } from './options.ts';
 import { invitePeople } from './people.ts';
 import { bold, say, type Check } from './print.ts';
@@ -25,13 +25,26 @@ async function main(): Promise<void> {
       `Two targets listen here: Desk (${desk.url}) answers, Picture workflow (${workflow.url}) fails twice first.`,
     );
     const client = createClient(server.url, server.token);
+    await knock(server.url, client);
     const scenery = await buildScenery(client, invitePeople(), { desk, workflow });
-    say(`Four channels, three addresses, seven routes and three identity links are set up through ${server.url}/api/v1.`);
+    say(
+      `Four channels, three addresses, seven routes and three identity links are set up through ${server.url}/api/v1.`,
+    );
     summarise(await playStory({ url: server.url, client, scenery }));
     if (options.server) say(`All of it is still there: ${server.url}/docs/ shows how to look at it.`);
   } finally {
     await Promise.all([desk.stop(), workflow.stop()]);
     await server.stop();
+  }
+}
+
+/** Says early and plainly what would otherwise fail somewhere in the middle. */
+async function knock(url: string, client: Client): Promise<void> {
+  try {
+    await client.get('/providers');
+  } catch (error) {
+    if (error instanceof ApiError) throw new DemoError(`The server does not let the demo in: ${error.message}`);
+    throw new DemoError(`No Postroom answers on ${url}; is it started?`);
   }
 }
 

@@ -6,7 +6,7 @@ export interface DemoOptions {
 }
 
 export const demoUsage = `Usage:
-  npm run demo                                            on a server of its own, in a temporary folder
+  npm run demo                                                on a server of its own, in a temporary folder
   npm run demo -- --url http://127.0.0.1:8080 --token prt_…   against the running server
 
 The token may also come as POSTROOM_ADMIN_TOKEN. The server must run on this machine and be started

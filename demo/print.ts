@@ -53,7 +53,10 @@ const routeReasons: Record<string, string> = {
 export function sayTrace(trace: Trace, names: ReadonlyMap<string, string>): void {
   const { message, event, decision } = trace;
   sayFact('event', event ? `${event.provider}, ${event.outcome}` : 'dropped by retention');
-  sayFact('from', message.displayName ? `${message.displayName}, ${message.externalIdentity}` : message.externalIdentity);
+  sayFact(
+    'from',
+    message.displayName ? `${message.displayName}, ${message.externalIdentity}` : message.externalIdentity,
+  );
   if (message.recipient !== null) sayFact('to', message.recipient);
   if (message.text !== null) sayFact('text', `"${message.text}"`);
   for (const { name, contentType } of message.attachments) {

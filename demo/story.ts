@@ -29,9 +29,10 @@ export async function playStory(context: Context): Promise<Check[]> {
   const { scenery } = context;
   const { people } = scenery;
   const checks: Check[] = [];
+  let steps = 0;
   const ts = slackTimestamp();
 
-  await step('A reply in a Slack thread', [
+  step('A reply in a Slack thread', [
     "Ada's link is verified and Slack vouches for who writes, so she is trusted. The route for posts",
     'with files is asked first, its match does not hold, and the route of the whole channel takes it.',
   ]);
@@ -49,12 +50,12 @@ export async function playStory(context: Context): Promise<Check[]> {
     ],
   });
 
-  await step('The same reply again', [
+  step('The same reply again', [
     'Slack did not hear our answer and posts the event again, signed anew. The target hears it once.',
   ]);
   await playDuplicate(context, checks, slackReply(scenery, ts), first);
 
-  await step('An SMS with a picture', [
+  step('An SMS with a picture', [
     'Ben is linked, but nobody has verified that the number is his. The route asks for no more than',
     'that. The workflow that it goes to fails twice and then answers.',
   ]);
@@ -72,7 +73,7 @@ export async function playStory(context: Context): Promise<Check[]> {
     ],
   });
 
-  await step('An SMS from a stranger', [
+  step('An SMS from a stranger', [
     'Nobody knows the number, and the route asks for a known sender. The message is kept, and refused.',
   ]);
   const advert = twilioMessage(scenery, { from: people.strangerByPhone, text: 'You have won!' });
@@ -86,7 +87,7 @@ export async function playStory(context: Context): Promise<Check[]> {
     checks: () => [],
   });
 
-  await step('An e-mail with an attachment', [
+  step('An e-mail with an attachment', [
     'Ada writes from her linked address, and our mail server has found that her domain stands for it.',
     'The route of the mailbox goes before the route of the whole channel.',
   ]);
@@ -103,7 +104,7 @@ export async function playStory(context: Context): Promise<Check[]> {
     ],
   });
 
-  await step('An e-mail that only says it is from Ada', [
+  step('An e-mail that only says it is from Ada', [
     'The same From, but no proof of it: anybody can write a From line. The mailbox takes verified',
     'senders alone, and its refusal is final: the broader route is not asked.',
   ]);
@@ -118,7 +119,7 @@ export async function playStory(context: Context): Promise<Check[]> {
     checks: () => [],
   });
 
-  await step('A signed event of another system', [
+  step('A signed event of another system', [
     'Billing posts JSON, signed by Standard Webhooks. It is nobody of ours, and the route names it.',
   ]);
   await playMessage(context, checks, scenery.webhooks, billingEvent(scenery), {
@@ -131,19 +132,17 @@ export async function playStory(context: Context): Promise<Check[]> {
     checks: () => [],
   });
 
-  await step('A forged request', [
+  step('A forged request', [
     'Somebody knows the URL and not the secret. Nothing is booked; the refusal is counted as evidence.',
   ]);
   await playForgery(context, checks, slackReply(scenery, slackTimestamp(), 'f'.repeat(32)));
   return checks;
 
-  async function step(title: string, about: readonly string[]): Promise<void> {
+  function step(title: string, about: readonly string[]): void {
     steps += 1;
     say('', bold(`${steps}  ${title}`), ...about.map((line) => `   ${line}`), '');
   }
 }
-
-let steps = 0;
 
 /** Posts a request, waits until nothing more happens to its message, prints its trace and checks it. */
 async function playMessage(
@@ -161,7 +160,9 @@ async function playMessage(
   const decider = decision?.considered.find(({ verdict }) => verdict !== 'lost');
   const attempts = deliveries.flatMap((delivery) => delivery.attempts);
   const webhookIds = new Set(deliveries.map(({ id }) => id));
-  const received = [...scenery.desk.received, ...scenery.workflow.received].filter((one) => webhookIds.has(one.webhookId));
+  const received = [...scenery.desk.received, ...scenery.workflow.received].filter((one) =>
+    webhookIds.has(one.webhookId),
+  );
   report(checks, [
     { says: 'the provider is answered 200', holds: answer.status === 200 },
     { says: `it is ${expected.status}`, holds: message.status === expected.status },
@@ -177,7 +178,8 @@ async function playMessage(
         scenery.names.get(decider.routeId) === expected.route,
     },
     {
-      says: expected.answers.length === 0 ? 'nothing is delivered' : `the target answers ${expected.answers.join(', ')}`,
+      says:
+        expected.answers.length === 0 ? 'nothing is delivered' : `the target answers ${expected.answers.join(', ')}`,
       holds: equal(
         attempts.map((attempt) => attempt.statusCode),
         expected.answers,
