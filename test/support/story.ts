@@ -24,7 +24,10 @@ export async function createWebhookChannel(client: TestClient, settings: object 
 }
 
 /** Sends a signed request as its provider would. */
-export async function send(url: string, signed: SignedRequest): Promise<{ status: number; text: string; headers: Headers }> {
+export async function send(
+  url: string,
+  signed: SignedRequest,
+): Promise<{ status: number; text: string; headers: Headers }> {
   const { body } = signed;
   const response = await fetch(url, {
     method: signed.method,
@@ -53,7 +56,8 @@ export async function messageWith(
   return await eventually(`message ${channelMessageId} to be ${statuses.join(' or ')}`, async () => {
     const { items } = await app.client.get('/api/v1/inbound/messages?limit=200');
     return items.find(
-      (item: any) => item.channelMessageId === channelMessageId && (statuses.length === 0 || statuses.includes(item.status)),
+      (item: any) =>
+        item.channelMessageId === channelMessageId && (statuses.length === 0 || statuses.includes(item.status)),
     );
   });
 }

@@ -57,7 +57,12 @@ describe('the trust in a sender', () => {
 
 describe('the decision on a route', () => {
   it('is unrouted without a route, and without one whose match holds', () => {
-    expect(decideRoute(message, ann, [])).toMatchObject({ status: 'unrouted', reason: 'no_route', route: null, considered: [] });
+    expect(decideRoute(message, ann, [])).toMatchObject({
+      status: 'unrouted',
+      reason: 'no_route',
+      route: null,
+      considered: [],
+    });
     expect(decideRoute(message, ann, [route('a', { match: 'text == "bye"' })])).toMatchObject({
       status: 'unrouted',
       reason: 'no_match',
@@ -79,7 +84,10 @@ describe('the decision on a route', () => {
     expect(decision).toMatchObject({ status: 'routed', reason: 'route_matched', omitted: 0 });
     expect(decision.route).toBe(ordered[0]);
     expect(decision.considered.map((item) => item.routeId)).toEqual(ordered.map((item) => item.id));
-    expect(decision.considered.map((item) => item.verdict)).toEqual(['won', ...Array.from({ length: 5 }, () => 'lost')]);
+    expect(decision.considered.map((item) => item.verdict)).toEqual([
+      'won',
+      ...Array.from({ length: 5 }, () => 'lost'),
+    ]);
     expect(decision.considered[5]?.reason).toBe('outranked');
   });
 
@@ -128,7 +136,15 @@ const anyRoute = fc.record({
   scope: fc.constantFrom(...routeScopes),
   priority: fc.integer({ min: -2, max: 2 }),
   createdAt: fc.integer({ min: 0, max: 2 }).map((time) => new Date(time)),
-  match: fc.constantFrom(null, 'true', 'false', 'trust == "verified"', 'text.contains("h")', 'metadata.missing == 1', 'syntax error'),
+  match: fc.constantFrom(
+    null,
+    'true',
+    'false',
+    'trust == "verified"',
+    'text.contains("h")',
+    'metadata.missing == 1',
+    'syntax error',
+  ),
   allowedSenderPolicy: fc.constantFrom<unknown>(
     {},
     { minimumTrust: 'unverified' },
