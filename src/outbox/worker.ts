@@ -111,7 +111,8 @@ export function createWorker(options: WorkerOptions): Worker {
       const counted = await completer.add({ claim, worker: name, startedAt, durationMs, ...ended });
       options.onAttempt?.(counted ? ended.outcome : 'superseded', durationMs);
       // A short delay should not wait for the next poll.
-      if (ended.outcome === 'retry' && ended.delayMs < options.pollMs) setTimeout(wakeup.wake, ended.delayMs + 1).unref();
+      if (ended.outcome === 'retry' && ended.delayMs < options.pollMs)
+        setTimeout(wakeup.wake, ended.delayMs + 1).unref();
       const fields = { deliveryId: claim.id, messageId: claim.message_id, attempt: claim.attempts };
       if (!counted) logger.warn(fields, 'a late completion changed nothing: another worker has the delivery');
       else if (ended.outcome !== 'succeeded')

@@ -166,8 +166,7 @@ describeEachDatabase('the outbox', (database) => {
     await messageWith(app, await post(channel), 'processed');
     const [received] = target.received;
     if (!received) throw new Error('nothing was received');
-    target.verify(received, before.secret);
-    target.verify(received, after.secret);
+    for (const { secret } of [before, after]) expect(() => target.verify(received, secret)).not.toThrow();
   });
 });
 
@@ -312,7 +311,7 @@ describeEachDatabase('a worker that stops', (database) => {
       const second = await startTestApp(database(), { secretKey });
       for (const id of ids) await messageWith(second, id, 'processed');
       await second.stop();
-      const delivered = target.received.map((one) => one.body.data.message.channelMessageId);
+      const delivered: string[] = target.received.map((one) => one.body.data.message.channelMessageId);
       expect(delivered.toSorted()).toEqual(ids.toSorted());
     } finally {
       await target.stop();

@@ -72,7 +72,7 @@ describe('an outbound call', () => {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         response.writeHead(201, { 'X-Twice': ['a', 'b'] });
-        response.end(`${request.method} ${request.headers['x-mine']} ${Buffer.concat(chunks).toString('hex')}`);
+        response.end(`${request.method} ${String(request.headers['x-mine'])} ${Buffer.concat(chunks).toString('hex')}`);
       });
     });
     const body = Uint8Array.from([0, 255, 10]);

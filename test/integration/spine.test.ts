@@ -270,7 +270,7 @@ describeEachDatabase('the spine', (database) => {
       method: 'POST',
       body: new Blob([big]).stream(),
       duplex: 'half',
-    } as RequestInit);
+    });
     expect(streamed.status).toBe(413);
     const rejections = await eventually('evidence', async () => {
       const { items } = await app.client.get(`/api/v1/channels/${channel.id}/rejections`);

@@ -116,9 +116,9 @@ describe('a match', () => {
     [`${'!'.repeat(2000)}true`, 'maxAstNodes'],
     [`${'('.repeat(100)}true${')'.repeat(100)}`, 'maxDepth'],
     ['', 'EOF'],
-  ])('is refused when it is written: %s', (expression, message) => {
+  ])('is refused when it is written: %s', (expression, expected) => {
     const checked = checkMatch(expression);
-    expect(checked.ok ? '' : checked.message).toContain(message);
+    expect(checked.ok ? '' : checked.message).toContain(expected);
     expect(ask(expression)).toMatchObject({ ok: false });
   });
 });
