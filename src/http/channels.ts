@@ -4,17 +4,15 @@ import {
   deleteChannel,
   getChannel,
   listChannels,
-  rotateSecret,
   updateChannel,
   type Channel,
   type ChannelContext,
 } from '../inbox/channels.ts';
-import { createEndpoint, listEndpoints, type Endpoint } from '../inbox/endpoints.ts';
+import { rotateSecret } from '../inbox/rotate-secret.ts';
 import { listRejections } from '../inbox/rejections.ts';
 import { channelKinds } from '../lib/channel-kinds.ts';
 import {
   body,
-  conflictError,
   createPart,
   cursorQuery,
   errors,
@@ -40,17 +38,6 @@ const channelView = z
     updatedAt: timestamp,
   })
   .openapi('Channel');
-
-const endpointView = z
-  .object({
-    id: z.uuid(),
-    channelId: z.uuid(),
-    address: z.string(),
-    displayName: z.string().nullable(),
-    createdAt: timestamp,
-    updatedAt: timestamp,
-  })
-  .openapi('Endpoint');
 
 const rejectionView = z
   .object({ minute: timestamp, reason: z.string(), count: z.int(), sample: freeObject })
@@ -80,21 +67,10 @@ const rotation = z
   })
   .openapi('ChannelSecretRotation');
 
-function showEndpoint(row: Endpoint) {
-  return {
-    id: row.id,
-    channelId: row.channel_id,
-    address: row.address,
-    displayName: row.display_name,
-    createdAt: row.created_at.toISOString(),
-    updatedAt: row.updated_at.toISOString(),
-  };
-}
-
 const param = z.object({ channelId: z.uuid() });
 const tags = ['channels'];
 
-/** `/api/v1/channels`: a tenant's connections to providers, and the addresses on them. */
+/** `/api/v1/channels`: a tenant's connections to providers. */
 export function channelRoutes(services: Services): OpenAPIHono<ApiEnv> {
   const { db, directory } = services;
   const context: ChannelContext = services;
@@ -272,60 +248,6 @@ export function channelRoutes(services: Services): OpenAPIHono<ApiEnv> {
         directory.forget(channelId);
         services.wakeRouter();
         return c.body(null, 204);
-      },
-    )
-    .openapi(
-      createRoute({
-        method: 'post',
-        path: '/channels/{channelId}/endpoints',
-        tags,
-        security,
-        summary: 'Create endpoint',
-        request: {
-          params: param,
-          body: body(
-            z
-              .object({
-                address: z
-                  .string()
-                  .trim()
-                  .min(1)
-                  .max(512)
-                  .openapi({ description: 'One address on the channel, or * for all of them.' }),
-                displayName: z.string().max(200).nullish(),
-              })
-              .openapi('EndpointCreate'),
-          ),
-        },
-        responses: { 201: json(endpointView, 'The endpoint'), ...errors, ...notFoundError, ...conflictError },
-      }),
-      async (c) => {
-        const { address, displayName } = c.req.valid('json');
-        const row = await createEndpoint(db, c.var.caller.tenantId, c.req.valid('param').channelId, {
-          address,
-          displayName: displayName ?? null,
-        });
-        return c.json(showEndpoint(row), 201);
-      },
-    )
-    .openapi(
-      createRoute({
-        method: 'get',
-        path: '/channels/{channelId}/endpoints',
-        tags,
-        security,
-        summary: 'List endpoints',
-        request: { params: param, query: cursorQuery },
-        responses: { 200: json(pageOf(endpointView), 'Endpoints, newest first'), ...errors, ...notFoundError },
-      }),
-      async (c) => {
-        const page = await listEndpoints(
-          db,
-          c.var.caller.tenantId,
-          c.req.valid('param').channelId,
-          c.req.valid('query'),
-        );
-        return c.json({ items: page.items.map(showEndpoint), nextCursor: page.nextCursor }, 200);
       },
     )
     .openapi(

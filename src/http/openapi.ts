@@ -54,6 +54,12 @@ export const cursorQuery = z.object({
   cursor: z.uuid().optional().openapi({ description: 'The `nextCursor` of the page before.' }),
 });
 
+/** The contract's paging, for the lists that it names. */
+export const offsetQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(100),
+  offset: z.coerce.number().int().min(0).max(1_000_000_000).default(0),
+});
+
 /** One page of items, newest first. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({ items: z.array(item), nextCursor: z.uuid().nullable() });

@@ -5,10 +5,12 @@ import { channelRoutes } from './channels.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { docsRoutes } from './docs.ts';
 import { answerError, errorBody } from './errors.ts';
+import { endpointRoutes } from './endpoints.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
-import { inboundRoutes } from './inbound.ts';
+import { identityLinkRoutes } from './identity-links.ts';
 import { ingestRoutes } from './ingest.ts';
+import { messageRoutes } from './messages.ts';
 import { authenticate } from './middleware/authenticate.ts';
 import { boundedJson } from './middleware/bounded-json.ts';
 import { providerRoutes } from './providers.ts';
@@ -46,9 +48,11 @@ export function createServer(services: Services, serves: Serves): OpenAPIHono<Ap
   app.use('/api/*', authenticate(services.authenticator));
   app.use('/api/*', boundedJson);
   for (const part of [
-    inboundRoutes,
+    messageRoutes,
+    identityLinkRoutes,
     routeRoutes,
     channelRoutes,
+    endpointRoutes,
     targetRoutes,
     eventRoutes,
     deliveryRoutes,

@@ -5,7 +5,7 @@ import { invalid, notFound } from '../lib/errors.ts';
 import { newId } from '../lib/ids.ts';
 import type { Sealer } from '../lib/sealing.ts';
 import type { Provider } from '../provider.ts';
-import { fromGiven, openSecrets, rotate, sealSecrets, type StoredSecrets } from './channel-secrets.ts';
+import { fromGiven, sealSecrets } from './channel-secrets.ts';
 
 export type Channel = Omit<Selectable<ChannelsTable>, 'secrets'>;
 
@@ -24,7 +24,8 @@ export interface NewChannel {
   readonly settings: unknown;
 }
 
-const shown = [
+/** The columns of a channel that anybody may see: all but its secrets. */
+export const shown = [
   'tenant_id',
   'id',
   'kind',
@@ -78,7 +79,8 @@ export function secretNames(provider: Provider): string[] {
   return Object.keys(shape ?? {});
 }
 
-function soleSecret(provider: Provider): string | undefined {
+/** The name of a provider's secret where it has just one. */
+export function soleSecret(provider: Provider): string | undefined {
   const names = secretNames(provider);
   return names.length === 1 ? names[0] : undefined;
 }
@@ -91,7 +93,8 @@ interface Checker<Output> {
     | { success: false; error: { issues: { path: PropertyKey[]; message: string; code?: string }[] } };
 }
 
-function check<Output>(schema: Checker<Output>, value: unknown, field: string): Output {
+/** Judges a value by a provider's schema. @throws PostroomError `invalid`, which names the field. */
+export function check<Output>(schema: Checker<Output>, value: unknown, field: string): Output {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
@@ -198,62 +201,6 @@ async function releaseHeld(trx: Transaction<Database>, tenantId: string, channel
     .where('channel_id', '=', channelId)
     .where(sql<boolean>`held`)
     .execute();
-}
-
-export interface Rotation {
-  /** Which secret; may be left out where the provider has one. */
-  readonly secret?: string | undefined;
-  /** The new value; may be left out where the secret is ours to make. */
-  readonly value?: string | undefined;
-  /** How long the old values stay live beside it, in seconds. */
-  readonly graceSeconds: number;
-}
-
-/** Rotates a secret. Returns its name, and the value where we made it: that answer is the only one with it. */
-export async function rotateSecret(
-  context: ChannelContext,
-  tenantId: string,
-  id: string,
-  rotation: Rotation,
-): Promise<{ channel: Channel; secret: string; madeValue: string | null }> {
-  const channel = await getChannel(context.db, tenantId, id);
-  const provider = context.providers.get(channel.provider);
-  if (!provider) throw invalid(['path', 'channelId'], `the provider ${channel.provider} is not installed`);
-  const names = secretNames(provider);
-  const name = rotation.secret ?? soleSecret(provider);
-  if (name === undefined || !names.includes(name)) {
-    throw invalid(['body', 'secret'], `must be one of ${names.join(', ')}`);
-  }
-  const madeValue = rotation.value === undefined ? (provider.newSecret?.() ?? null) : null;
-  const value = rotation.value ?? madeValue;
-  if (value === null)
-    throw invalid(['body', 'value'], 'is required: the provider makes this secret, enter its new value');
-
-  return await context.db.transaction().execute(async (trx) => {
-    const { secrets } = await trx
-      .selectFrom('channels')
-      .select('secrets')
-      .where('tenant_id', '=', tenantId)
-      .where('id', '=', id)
-      .forUpdate()
-      .executeTakeFirstOrThrow();
-    const before: StoredSecrets = openSecrets(context.sealer, tenantId, id, secrets);
-    const after = rotate(before, name, value, context.now(), rotation.graceSeconds);
-    // The provider's own schema judges the new set as it judged the first.
-    check(
-      provider.secrets,
-      Object.fromEntries(Object.entries(after).map(([key, all]) => [key, all.map((one) => one.value)])),
-      'value',
-    );
-    const changed = await trx
-      .updateTable('channels')
-      .set({ secrets: sealSecrets(context.sealer, tenantId, id, after), updated_at: context.now() })
-      .where('tenant_id', '=', tenantId)
-      .where('id', '=', id)
-      .returning(shown)
-      .executeTakeFirstOrThrow();
-    return { channel: changed, secret: name, madeValue };
-  });
 }
 
 /** The tenant's oldest e-mail channel; where it has none, one of the provider `mime` is made. */
