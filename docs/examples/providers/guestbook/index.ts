@@ -4,7 +4,14 @@ import { boundId, dateFromMillis, readJson, textField } from '../../../../src/pr
 import { accepted, decodeHex, equalBytes, hmac, refused, soleHeader } from '../../../../src/providers/signature.ts';
 
 /** The fields that we read. With `textField` one of the wrong type counts as absent. */
-const entry = z.object({ id: z.string(), member: z.string(), name: textField, text: textField, writtenAt: textField });
+const entry = z.object({
+  id: z.string(),
+  member: z.string(),
+  name: textField,
+  page: textField,
+  text: textField,
+  writtenAt: textField,
+});
 
 /** An imaginary guestbook whose members sign in before they write. */
 export const guestbook = defineProvider({
@@ -15,7 +22,7 @@ export const guestbook = defineProvider({
   settings: z.strictObject({}),
   setup: {
     steps: ['Settings, Webhooks: enter {ingestUrl} as the URL and copy the signing key into the secret key.'],
-    address: 'None: a guestbook has one address, such as its channel.',
+    address: 'The page with the guestbook, such as /welcome.',
   },
 
   /** `X-Guestbook-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body. It signs no time. */
@@ -35,7 +42,7 @@ export const guestbook = defineProvider({
       channel: 'webhook' as const,
       externalIdentity: boundId(data.member.trim() || 'unknown'),
       displayName: data.name ?? null,
-      recipient: null,
+      recipient: data.page ? boundId(data.page) : null,
       text: data.text ?? null,
       channelMessageId: boundId(data.id),
       channelThreadId: null,
