@@ -10,6 +10,11 @@ export async function createTenant(db: Kysely<Database>, name: string): Promise<
   return id;
 }
 
+/** Every tenant, oldest first. */
+export async function listTenants(db: Kysely<Database>): Promise<{ id: string; name: string; createdAt: Date }[]> {
+  return await db.selectFrom('tenants').select(['id', 'name', 'created_at as createdAt']).orderBy('id').execute();
+}
+
 /** The first tenant's fixed id, so that processes that start at once agree on it. */
 export const firstTenantId = '00000000-0000-7000-8000-000000000001';
 

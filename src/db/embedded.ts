@@ -113,7 +113,8 @@ export async function openEmbedded(folder: string): Promise<EmbeddedDatabase> {
     return {
       pglite,
       async close() {
-        await pglite.close();
+        // Kysely's driver closes it too.
+        if (!pglite.closed) await pglite.close();
         unlock();
       },
     };

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { createTenant } from '../access/tenants.ts';
+import { createTenant, listTenants } from '../access/tenants.ts';
 import { createToken } from '../access/tokens.ts';
 import { ConfigError, parseConfig } from '../config.ts';
 import type { DatabaseHandle } from '../db/client.ts';
@@ -22,7 +22,7 @@ type Command = (database: DatabaseHandle) => Promise<string>;
 function readCommand(words: readonly string[]): Command {
   const [area, verb, ...rest] = words;
   if (area !== 'tenant') throw new UsageError(`unknown command: ${area ?? '(none)'}`);
-  if (verb === 'list' && rest.length === 0) return listTenants;
+  if (verb === 'list' && rest.length === 0) return showTenants;
   if (verb === 'create') {
     const name = rest.join(' ').trim();
     if (name === '' || name.length > 200) throw new UsageError('a tenant needs a name of 1 to 200 characters');
@@ -40,10 +40,10 @@ async function makeTenant({ db }: DatabaseHandle, name: string): Promise<string>
   return `Tenant ${id}  ${name}\nAdmin token (shown this once, stored hashed):\n  ${text}\n`;
 }
 
-async function listTenants({ db }: DatabaseHandle): Promise<string> {
-  const tenants = await db.selectFrom('tenants').selectAll().orderBy('id').execute();
+async function showTenants({ db }: DatabaseHandle): Promise<string> {
+  const tenants = await listTenants(db);
   if (tenants.length === 0) return 'No tenants yet; npm start makes the first one.\n';
-  return tenants.map(({ id, name, created_at }) => `${id}  ${created_at.toISOString()}  ${name}\n`).join('');
+  return tenants.map(({ id, name, createdAt }) => `${id}  ${createdAt.toISOString()}  ${name}\n`).join('');
 }
 
 async function main(): Promise<void> {

@@ -18,7 +18,8 @@ async function main(): Promise<void> {
   const config = parseConfig(process.env);
   const logger = pino({ level: config.logLevel, base: null });
   const database = await openDatabase(config, logger);
-  const newToken = await ensureFirstAdmin(database.db, config.adminToken);
+  // A worker serves no API: the token is for whoever starts the process that does.
+  const newToken = config.role === 'worker' ? undefined : await ensureFirstAdmin(database.db, config.adminToken);
   const safeFetch = createSafeFetch({ allowPrivate: config.allowPrivateTargets });
   const app = createApp(config, {
     database,

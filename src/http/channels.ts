@@ -98,13 +98,28 @@ export function channelRoutes(services: Services): OpenAPIHono<ApiEnv> {
         security,
         summary: 'Create channel',
         request: { body: body(channelCreate) },
-        responses: { 201: json(channelView, 'The channel; its secrets never come back'), ...errors },
+        responses: {
+          201: json(
+            channelView.extend({
+              secret: z.object({ name: z.string(), value: z.string() }).optional().openapi({
+                description: 'Only where Postroom made the secret: shown in this answer and never again.',
+              }),
+            }),
+            'The channel; secrets that were given never come back',
+          ),
+          ...errors,
+        },
       }),
       async (c) => {
         const { provider, name: given, secrets, settings } = c.req.valid('json');
-        const row = await createChannel(context, c.var.caller.tenantId, { provider, name: given, secrets, settings });
-        directory.forget(row.id);
-        return c.json(showChannel(row, c.req.url), 201);
+        const { channel, madeSecret } = await createChannel(context, c.var.caller.tenantId, {
+          provider,
+          name: given,
+          secrets,
+          settings,
+        });
+        directory.forget(channel.id);
+        return c.json({ ...showChannel(channel, c.req.url), ...(madeSecret ? { secret: madeSecret } : {}) }, 201);
       },
     )
     .openapi(

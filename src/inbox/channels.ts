@@ -37,21 +37,36 @@ export const shown = [
   'updated_at',
 ] as const;
 
+/** A secret that Postroom made, to be shown in the one answer to who asked for it. */
+export interface MadeSecret {
+  readonly name: string;
+  readonly value: string;
+}
+
 /**
  * Makes a channel. A secret that is ours to make (`newSecret`) and was not given is made.
  *
  * @throws PostroomError `invalid` where the provider is not known, or its secrets or settings are wrong.
  */
-export async function createChannel(context: ChannelContext, tenantId: string, given: NewChannel): Promise<Channel> {
+export async function createChannel(
+  context: ChannelContext,
+  tenantId: string,
+  given: NewChannel,
+): Promise<{ channel: Channel; madeSecret: MadeSecret | null }> {
   const provider = context.providers.get(given.provider);
   if (!provider) {
     const known = [...context.providers.keys()].join(', ');
     throw invalid(['body', 'provider'], `unknown provider; known are ${known}`, 'unknown_provider');
   }
   const settings = check(provider.settings, given.settings ?? {}, 'settings');
-  const secrets = check(provider.secrets, withMadeSecrets(provider, given.secrets), 'secrets');
+  const madeSecret = isEmpty(given.secrets) ? makeSecret(provider) : null;
+  const secrets = check(
+    provider.secrets,
+    madeSecret ? { [madeSecret.name]: madeSecret.value } : (given.secrets ?? {}),
+    'secrets',
+  );
   const id = newId();
-  return await context.db
+  const channel = await context.db
     .insertInto('channels')
     .values({
       tenant_id: tenantId,
@@ -64,13 +79,16 @@ export async function createChannel(context: ChannelContext, tenantId: string, g
     })
     .returning(shown)
     .executeTakeFirstOrThrow();
+  return { channel, madeSecret };
 }
 
-function withMadeSecrets(provider: Provider, given: unknown): unknown {
-  const isEmpty =
-    given === undefined || (typeof given === 'object' && given !== null && Object.keys(given).length === 0);
+function isEmpty(given: unknown): boolean {
+  return given === undefined || (typeof given === 'object' && given !== null && Object.keys(given).length === 0);
+}
+
+function makeSecret(provider: Provider): MadeSecret | null {
   const name = soleSecret(provider);
-  return isEmpty && name !== undefined && provider.newSecret ? { [name]: provider.newSecret() } : (given ?? {});
+  return name !== undefined && provider.newSecret ? { name, value: provider.newSecret() } : null;
 }
 
 /** The names of a provider's secrets, from its schema. */
@@ -213,8 +231,7 @@ export async function emailChannel(context: ChannelContext, tenantId: string): P
     .where('status', '!=', 'deleted')
     .orderBy('id')
     .executeTakeFirst();
-  return (
-    row ??
-    (await createChannel(context, tenantId, { provider: 'mime', name: 'E-mail', secrets: undefined, settings: {} }))
-  );
+  if (row) return row;
+  const made = { provider: 'mime', name: 'E-mail', secrets: undefined, settings: {} };
+  return (await createChannel(context, tenantId, made)).channel;
 }

@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { signStandardWebhook } from '../../demo/sign.ts';
 import { describeEachDatabase } from '../support/databases.ts';
-import { createWebhookChannel, messageWith, postEvent } from '../support/story.ts';
+import { createWebhookChannel, messageWith, postEvent, send } from '../support/story.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
 
 /** The API contract, as it was agreed; what of it is built is checked against it to the letter. */
@@ -178,6 +179,14 @@ describeEachDatabase('the API', (database) => {
       const answer = await call('POST', '/channels', body);
       expect([body, answer.status, answer.body.detail[0].loc]).toEqual([body, 422, loc]);
     }
+  });
+
+  it('shows a channel’s secret once where Postroom made it', async () => {
+    const made = await call('POST', '/channels', { provider: 'mime', name: 'Mail' });
+    expect(made.body.secret).toMatchObject({ name: 'secret', value: expect.stringMatching(/^whsec_/) });
+    const signed = signStandardWebhook({ secret: made.body.secret.value, body: 'From: a@example.com\r\n\r\nhello' });
+    expect((await send(made.body.ingestUrl, signed)).status).toBe(200);
+    expect((await call('GET', `/channels/${made.body.id}`)).body).not.toHaveProperty('secret');
   });
 
   it('pages by cursor, each thing once, newest first', async () => {
