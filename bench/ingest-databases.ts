@@ -10,7 +10,8 @@ export interface Postgres {
   readonly version: string;
   readonly fsync: string;
   readonly synchronousCommit: string;
-  createDatabase(name: string): Promise<{ url: string; drop: () => Promise<void> }>;
+  /** Makes an empty database, to be dropped at the end, and returns its URL. */
+  createDatabase(way: string, onEnd: (undo: () => Promise<void>) => void): Promise<string>;
 }
 
 const defaultUrl = 'postgres://postgres@127.0.0.1:5432/postgres';
@@ -39,15 +40,13 @@ export async function findPostgres(): Promise<Postgres | undefined> {
     version: settings?.['version'] ?? '',
     fsync: settings?.['fsync'] ?? '',
     synchronousCommit: settings?.['synchronous_commit'] ?? '',
-    async createDatabase(way) {
+    async createDatabase(way, onEnd) {
       const name = `postroom_bench_${process.pid}_${way}`;
+      onEnd(async () => void (await query(url, `drop database if exists ${name} with (force)`)));
       await query(url, `create database ${name}`);
       const databaseUrl = new URL(url);
       databaseUrl.pathname = `/${name}`;
-      return {
-        url: databaseUrl.href,
-        drop: async () => void (await query(url, `drop database if exists ${name} with (force)`)),
-      };
+      return databaseUrl.href;
     },
   };
 }

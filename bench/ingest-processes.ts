@@ -17,8 +17,10 @@ export interface ServerOptions {
 export interface Server extends ServerOptions {
   readonly port: number;
   readonly channelId: string;
-  stop(): Promise<void>;
 }
+
+/** Takes down what has to be undone at the end. */
+type OnEnd = (undo: () => Promise<void>) => void;
 
 /** What `ingest-ceiling.ts` and `ingest-naive.ts` read from their one argument. */
 export interface StandInOptions {
@@ -30,26 +32,26 @@ export interface StandInOptions {
 
 export interface Load {
   run(order: LoadOrder): Promise<LoadResult>;
-  stop(): Promise<void>;
 }
 
-export async function startServer(options: ServerOptions): Promise<Server> {
-  return options.way === 'grouped' ? await startService(options) : await startStandIn(options.way, options);
+/** Starts a server and waits until it listens. @throws Error where it ends before that. */
+export async function startServer(options: ServerOptions, onEnd: OnEnd): Promise<Server> {
+  return options.way === 'grouped' ? await startService(options, onEnd) : await startStandIn(options, onEnd);
 }
 
-export function startLoad(): Load {
+export function startLoad(onEnd: OnEnd): Load {
   const child = fork(file('ingest-load.ts'), [secret]);
+  onEnd(() => end(child));
   return {
     async run({ port, channelId, connections, seconds }) {
       child.send({ port, channelId, connections, seconds } satisfies LoadOrder);
       return await answerOf<LoadResult>(child);
     },
-    stop: () => end(child),
   };
 }
 
 /** The real service, as it is started for people, with a channel made through its API. */
-async function startService(options: ServerOptions): Promise<Server> {
+async function startService(options: ServerOptions, onEnd: OnEnd): Promise<Server> {
   const token = `bench_${randomUUID()}`;
   const child = spawn(process.execPath, [file('../src/entry/node.ts')], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -64,25 +66,21 @@ async function startService(options: ServerOptions): Promise<Server> {
       ...(options.dataDir === undefined ? {} : { DATA_DIR: options.dataDir }),
     },
   });
-  try {
-    const port = await greetedPort(child);
-    const response = await fetch(`http://127.0.0.1:${port}/api/v1/channels`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ provider: 'standard-webhooks', name: 'bench', secrets: { secret }, settings: {} }),
-    });
-    if (response.status !== 201) throw new Error(`no channel could be made: ${response.status}`);
-    const { id } = (await response.json()) as { id: string };
-    return { ...options, port, channelId: id, stop: () => end(child) };
-  } catch (error) {
-    await end(child);
-    throw error;
-  }
+  onEnd(() => end(child));
+  const port = await greetedPort(child);
+  const response = await fetch(`http://127.0.0.1:${port}/api/v1/channels`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ provider: 'standard-webhooks', name: 'bench', secrets: { secret }, settings: {} }),
+  });
+  if (response.status !== 201) throw new Error(`no channel could be made: ${response.status}`);
+  const { id } = (await response.json()) as { id: string };
+  return { ...options, port, channelId: id };
 }
 
-async function startStandIn(way: 'ceiling' | 'naive', options: ServerOptions): Promise<Server> {
+async function startStandIn(options: ServerOptions, onEnd: OnEnd): Promise<Server> {
   const channelId = randomUUID();
-  const { databaseUrl, dataDir } = options;
+  const { way, databaseUrl, dataDir } = options;
   const given: StandInOptions = {
     channelId,
     secret,
@@ -90,13 +88,9 @@ async function startStandIn(way: 'ceiling' | 'naive', options: ServerOptions): P
     ...(dataDir === undefined ? {} : { dataDir }),
   };
   const child = fork(file(`ingest-${way}.ts`), [JSON.stringify(given)]);
-  try {
-    const { port } = await answerOf<{ port: number }>(child);
-    return { ...options, port, channelId, stop: () => end(child) };
-  } catch (error) {
-    await end(child);
-    throw error;
-  }
+  onEnd(() => end(child));
+  const { port } = await answerOf<{ port: number }>(child);
+  return { ...options, port, channelId };
 }
 
 function file(name: string): string {

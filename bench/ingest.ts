@@ -18,14 +18,12 @@ export async function benchIngest({ rounds, seconds }: { rounds: number; seconds
   try {
     const postgres = await findPostgres();
     process.stdout.write(`${describeEnvironment(postgres)}\n`);
-    const load = startLoad();
-    cleanup.add(() => load.stop());
     const servers: Server[] = [];
     for (const options of await prepareVariants(postgres, cleanup.add)) {
-      const server = await startServer(options);
-      cleanup.add(() => server.stop());
-      servers.push(server);
+      servers.push(await startServer(options, cleanup.add));
     }
+    // Last, so that it is the first to end: it must not outlive the servers that it calls.
+    const load = startLoad(cleanup.add);
     // Uncounted: code is compiled, connections are opened, tables are no longer empty.
     for (const server of servers) await load.run({ ...server, connections: 64, seconds: warmUpSeconds });
     const measurements = await measure(servers, load, rounds, seconds);
@@ -43,9 +41,7 @@ async function prepareVariants(
   const variants: ServerOptions[] = [{ way: 'ceiling', on: 'no database' }];
   for (const way of ['grouped', 'naive'] as const) {
     if (!postgres) continue;
-    const database = await postgres.createDatabase(way);
-    onEnd(database.drop);
-    variants.push({ way, on: 'PostgreSQL', databaseUrl: database.url });
+    variants.push({ way, on: 'PostgreSQL', databaseUrl: await postgres.createDatabase(way, onEnd) });
   }
   for (const way of ['grouped', 'naive'] as const) {
     const folder = createTemporaryFolder();
