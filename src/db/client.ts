@@ -1,8 +1,9 @@
-import { Kysely, PGliteDialect, PostgresDialect, sql } from 'kysely';
+import { Kysely, PGliteDialect, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { codeOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { openEmbedded } from './embedded.ts';
+import { PreparingClient } from './preparing-client.ts';
 import type { Database } from './schema.ts';
 
 /** Whichever database was configured, opened. */
@@ -28,6 +29,7 @@ export function openPostgres(
   { poolSize, patient = false }: { poolSize: number; /** No time limits: for migrations. */ patient?: boolean },
 ): DatabaseHandle {
   const pool = new pg.Pool({
+    Client: PreparingClient,
     connectionString: url,
     max: poolSize,
     connectionTimeoutMillis: 2_500,
@@ -36,24 +38,15 @@ export function openPostgres(
       : { query_timeout: 20_000, statement_timeout: 15_000, idle_in_transaction_session_timeout: 15_000 }),
     keepAlive: true,
     application_name: 'postroom',
+    // The pool's own hook: Kysely's loses the connection for good where the statement fails.
+    onConnect: overruleLaxCommits,
   });
   // Without listeners a connection's end (a restart of the server) would end the process: the pool
   // listens to idle connections only, so those in use, between two queries, get one of their own.
   const onLost = (error: Error): void => logger.warn({ error: error.message }, 'a database connection was lost');
   pool.on('error', onLost);
   pool.on('connect', (client) => client.on('error', onLost));
-  const db = new Kysely<Database>({
-    dialect: new PostgresDialect({
-      pool,
-      onCreateConnection: async (connection) => {
-        await connection.executeQuery(
-          sql`select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`.compile(
-            db,
-          ),
-        );
-      },
-    }),
-  });
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   return {
     db,
     kind: 'postgres',
@@ -75,6 +68,12 @@ export async function openEmbeddedDatabase(dataDir: string): Promise<DatabaseHan
       await embedded.close();
     },
   };
+}
+
+async function overruleLaxCommits(client: pg.ClientBase): Promise<void> {
+  await client.query(
+    `select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`,
+  );
 }
 
 /** Whether an error means that the database cannot be reached or used now, and may be later. */

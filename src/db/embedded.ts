@@ -85,8 +85,19 @@ const startParams = [
   'wal_sync_method=fsync',
 ];
 
-/** int8 as text, as `pg` has it. */
-export const pgliteParsers = { 20: (value: string) => value };
+/**
+ * int8 as text, as `pg` has it; bytea at once, where PGlite's own code goes byte by byte through
+ * arrays (90 µs for 1.2 KB).
+ */
+export const pgliteTypes = {
+  parsers: {
+    20: (value: string) => value,
+    17: (value: string) => new Uint8Array(Buffer.from(value.slice(2), 'hex')),
+  },
+  serializers: {
+    17: (bytes: Uint8Array) => `\\x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')}`,
+  },
+};
 
 export interface EmbeddedDatabase {
   readonly pglite: PGlite;
@@ -107,7 +118,7 @@ export async function openEmbedded(folder: string): Promise<EmbeddedDatabase> {
   try {
     const dataDir = join(root, 'db');
     const fresh = !existsSync(join(dataDir, 'PG_VERSION'));
-    const pglite = await PGlite.create({ fs: new DurableNodeFS(dataDir), startParams, parsers: pgliteParsers });
+    const pglite = await PGlite.create({ fs: new DurableNodeFS(dataDir), startParams, ...pgliteTypes });
     // initdb runs without fsync: what it made becomes durable once, here.
     if (fresh) await fsyncTree(dataDir);
     return {

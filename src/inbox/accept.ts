@@ -167,7 +167,7 @@ async function book(db: Kysely<Database>, bookings: readonly Booking[]): Promise
       ? (bookings[0] as Booking).arrival.body
       : Buffer.concat(bookings.map((booking) => booking.arrival.body));
 
-  const result = await sql<{ id: string; event_id: string }>`
+  const result = await sql<{ id: string; event_id: string }>`/* prepare book_arrivals */
     with arrived as (
       select * from json_to_recordset(${events}::json) as e(
         tenant_id uuid, id uuid, channel_id uuid, provider text, received_at timestamptz, method text,

@@ -15,7 +15,8 @@ const suspicious = /\\u(?:0000|d[89a-f])/i;
 /** JSON text that PostgreSQL accepts. Only text that looks suspicious is walked a second time. */
 export function storableJson(value: unknown): string {
   const text = JSON.stringify(value) ?? 'null';
-  if (!suspicious.test(text)) return text;
+  // The plain search is many times faster than the expression, and finds nothing in most texts.
+  if (!text.includes('\\u') || !suspicious.test(text)) return text;
   return JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item === 'string') return storableText(item);
     if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;

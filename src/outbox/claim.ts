@@ -25,7 +25,7 @@ export async function claimDeliveries(
   limit: number,
   leaseSeconds: number,
 ): Promise<Claim[]> {
-  const { rows } = await sql<Claim>`
+  const { rows } = await sql<Claim>`/* prepare claim_deliveries */
     update deliveries d set state = 'running', fence = d.fence + 1, attempts = d.attempts + 1,
       lease_owner = ${worker}, lease_until = now() + ${leaseSeconds}::int * interval '1 second', updated_at = now()
     from (

@@ -55,7 +55,7 @@ export async function completeDeliveries(db: Kysely<Database>, completions: read
     duration_ms: Math.round(ended.durationMs),
   }));
   rows.sort((a, b) => (a.id < b.id ? -1 : 1));
-  const result = await sql<{ id: string }>`
+  const result = await sql<{ id: string }>`/* prepare complete_deliveries */
     with ended as (
       select * from json_to_recordset(${storableJson(rows)}::json) as e(
         tenant_id uuid, id uuid, fence bigint, number int, worker text, outcome text, delay_ms float8, result jsonb,

@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import type { RejectReason, Verdict } from '../provider.ts';
 
 /**
@@ -36,7 +36,8 @@ export function hmac(
   key: string | Uint8Array,
   ...parts: readonly (string | Uint8Array)[]
 ): Uint8Array {
-  const mac = createHmac(algorithm, key);
+  // As a key object: raw bytes and text take createHmac three times as long on Node 24.
+  const mac = createHmac(algorithm, createSecretKey(typeof key === 'string' ? Buffer.from(key) : key));
   for (const part of parts) mac.update(part);
   return mac.digest();
 }

@@ -4,7 +4,7 @@ import { Kysely, PGliteDialect } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, inject } from 'vitest';
 import { openPostgres, type DatabaseHandle } from '../../src/db/client.ts';
-import { pgliteParsers } from '../../src/db/embedded.ts';
+import { pgliteTypes } from '../../src/db/embedded.ts';
 import type { Database } from '../../src/db/schema.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 
@@ -66,7 +66,7 @@ export async function openTestDatabase(kind: DatabaseKind): Promise<TestDatabase
 
 async function openEmbeddedCopy(): Promise<TestDatabase> {
   const template = await readFile(inject('embeddedTemplate'));
-  const pglite = await PGlite.create({ loadDataDir: new Blob([new Uint8Array(template)]), parsers: pgliteParsers });
+  const pglite = await PGlite.create({ loadDataDir: new Blob([new Uint8Array(template)]), ...pgliteTypes });
   const handle: DatabaseHandle = {
     db: new Kysely<Database>({ dialect: new PGliteDialect({ pglite }) }),
     kind: 'embedded',

@@ -38,7 +38,7 @@ export function parseStandardWebhook(
         channelMetadata: present({
           webhookId: id,
           type: typeof type === 'string' ? type : undefined,
-          ...keepPayload(payload),
+          ...keepPayload(payload, request.body.byteLength),
         }),
         sentAt: firstOf(payload, settings.sentAt, readTime),
         vouched: settings.vouched && Boolean(sender),

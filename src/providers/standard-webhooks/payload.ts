@@ -20,10 +20,12 @@ export function isDeeperThan(value: unknown, limit: number): boolean {
 }
 
 /** The payload for a message's metadata, or why it is left out there. Scalars are left out as well. */
-export function keepPayload(payload: Json): { payload?: Json; payloadOmitted?: string } {
+export function keepPayload(payload: Json, bodyBytes: number): { payload?: Json; payloadOmitted?: string } {
   if (typeof payload !== 'object' || payload === null) return {};
   if (isDeeperThan(payload, maxDepth)) return { payloadOmitted: 'too_deep' };
-  if (Buffer.byteLength(JSON.stringify(payload)) > maxBytes) return { payloadOmitted: 'too_large' };
+  // JSON grows at most sixfold when it is written anew (a control character to \u0000).
+  const mayBeLarge = bodyBytes * 6 > maxBytes;
+  if (mayBeLarge && Buffer.byteLength(JSON.stringify(payload)) > maxBytes) return { payloadOmitted: 'too_large' };
   return { payload: payload };
 }
 
