@@ -39,7 +39,8 @@ export function openPostgres(
     keepAlive: true,
     application_name: 'postroom',
     // The pool's own hook: Kysely's loses the connection for good where the statement fails.
-    onConnect: overruleLaxCommits,
+    // It waits for the promise, which its types leave out.
+    onConnect: (client) => overruleLaxCommits(client) as unknown as void,
   });
   // Without listeners a connection's end (a restart of the server) would end the process: the pool
   // listens to idle connections only, so those in use, between two queries, get one of their own.
