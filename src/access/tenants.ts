@@ -20,10 +20,14 @@ export const firstTenantId = '00000000-0000-7000-8000-000000000001';
 
 /**
  * Makes sure that somebody can get in: the first tenant, and an admin token of it, either the given
- * one or, where the tenant has no token at all, a new one. Returns the new one's text, to be printed
- * once.
+ * one or, where the tenant has no token at all, a new one. `show` is given the new one's text once;
+ * it is returned as well.
  */
-export async function ensureFirstAdmin(db: Kysely<Database>, given: string | undefined): Promise<string | undefined> {
+export async function ensureFirstAdmin(
+  db: Kysely<Database>,
+  given: string | undefined,
+  show: (token: string) => void = () => {},
+): Promise<string | undefined> {
   return await db.transaction().execute(async (trx) => {
     await trx
       .insertInto('tenants')
@@ -41,6 +45,8 @@ export async function ensureFirstAdmin(db: Kysely<Database>, given: string | und
     const any = await trx.selectFrom('tokens').select('id').where('tenant_id', '=', firstTenantId).executeTakeFirst();
     if (any) return undefined;
     const { text } = await createToken(trx, firstTenantId, { name: 'first admin token', scope: 'admin' });
+    // Before the commit: a crash after it would leave a token that nobody has seen.
+    show(text);
     return text;
   });
 }

@@ -2,10 +2,12 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -117,10 +119,8 @@ export async function openEmbedded(folder: string): Promise<EmbeddedDatabase> {
   const unlock = lockFolder(root);
   try {
     const dataDir = join(root, 'db');
-    const fresh = !existsSync(join(dataDir, 'PG_VERSION'));
-    const pglite = await PGlite.create({ fs: new DurableNodeFS(dataDir), startParams, ...pgliteTypes });
-    // initdb runs without fsync: what it made becomes durable once, here.
-    if (fresh) await fsyncTree(dataDir);
+    if (!existsSync(join(dataDir, 'PG_VERSION'))) await makeDatabase(root, dataDir);
+    const pglite = await openPGlite(dataDir);
     return {
       pglite,
       async close() {
@@ -135,6 +135,20 @@ export async function openEmbedded(folder: string): Promise<EmbeddedDatabase> {
   }
 }
 
+function openPGlite(dataDir: string): Promise<PGlite> {
+  return PGlite.create({ fs: new DurableNodeFS(dataDir), startParams, ...pgliteTypes });
+}
+
+/** initdb knows no fsync and may be cut short: the folder gets its name when it is whole and durable. */
+async function makeDatabase(root: string, dataDir: string): Promise<void> {
+  const making = join(root, 'db.new');
+  rmSync(making, { recursive: true, force: true });
+  await (await openPGlite(making)).close();
+  await fsyncTree(making);
+  renameSync(making, dataDir);
+  fsyncPath(root);
+}
+
 async function fsyncTree(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (entry.isFile() || entry.isDirectory()) fsyncPath(join(entry.parentPath, entry.name));
@@ -145,28 +159,50 @@ async function fsyncTree(folder: string): Promise<void> {
 /** PGlite takes no lock of its own. The file holds the owner's process id; a dead owner's is taken over. */
 function lockFolder(root: string): () => void {
   const path = join(root, 'lock');
-  for (;;) {
-    try {
-      writeFileSync(path, `${process.pid} ${processStart(process.pid)}\n`, { flag: 'wx', mode: 0o600 });
-      return () => unlinkSync(path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  // Written aside and linked: a lock is never seen without its owner in it.
+  const own = `${path}.${process.pid}`;
+  writeFileSync(own, `${process.pid} ${processStart(process.pid)}\n`, { mode: 0o600 });
+  try {
+    while (!isLinked(own, path)) {
+      const owner = readIfThere(path);
+      if (owner === undefined) continue;
+      const [pid, started] = owner.trim().split(' ');
+      if (pid && isAlive(Number(pid), started)) {
+        throw new Error(
+          `${root} is in use by process ${pid}. The embedded database belongs to one process; ` +
+            'stop the other one, choose another DATA_DIR, or use PostgreSQL with DATABASE_URL.',
+        );
+      }
+      takeAway(path, owner);
     }
-    const owner = readFileSync(path, 'utf8');
-    const [pid, started] = owner.trim().split(' ');
-    if (pid && isAlive(Number(pid), started)) {
-      throw new Error(
-        `${root} is in use by process ${pid}. The embedded database belongs to one process; ` +
-          'stop the other one, choose another DATA_DIR, or use PostgreSQL with DATABASE_URL.',
-      );
-    }
-    takeAway(path, owner);
+    return () => unlinkSync(path);
+  } finally {
+    unlinkSync(own);
+  }
+}
+
+function isLinked(own: string, path: string): boolean {
+  try {
+    linkSync(own, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
 /** Removes a dead owner's lock, unless somebody else has just taken it over. */
 function takeAway(path: string, owner: string): void {
-  const aside = `${path}.${process.pid}`;
+  const aside = `${path}.${process.pid}.old`;
   try {
     renameSync(path, aside);
   } catch (error) {

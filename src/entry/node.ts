@@ -19,7 +19,7 @@ async function main(): Promise<void> {
   const logger = pino({ level: config.logLevel, base: null });
   const database = await openDatabase(config, logger);
   // A worker serves no API: the token is for whoever starts the process that does.
-  const newToken = config.role === 'worker' ? undefined : await ensureFirstAdmin(database.db, config.adminToken);
+  if (config.role !== 'worker') await ensureFirstAdmin(database.db, config.adminToken, showToken);
   const safeFetch = createSafeFetch({ allowPrivate: config.allowPrivateTargets });
   const app = createApp(config, {
     database,
@@ -31,7 +31,6 @@ async function main(): Promise<void> {
   const stopUpkeep = database.kind === 'embedded' ? keepEmbeddedTidy(database.db, logger) : () => {};
   await app.start();
   const server = await listen(app, config);
-  greet(config, database, server, newToken);
 
   let stopping = false;
   const stop = async (signal: string): Promise<void> => {
@@ -48,6 +47,8 @@ async function main(): Promise<void> {
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+  // Last: who waits for this line may send SIGTERM right after it.
+  greet(config, database, server);
 }
 
 function listen(app: App, config: Config): Promise<ServerType> {
@@ -59,6 +60,10 @@ function listen(app: App, config: Config): Promise<ServerType> {
 
 function closeServer(server: ServerType): Promise<void> {
   return new Promise((resolve) => {
+    // A busy connection would never be idle: its next answer is its last.
+    server.prependListener('request', (_request: unknown, response: { setHeader(name: string, value: string): void }) =>
+      response.setHeader('connection', 'close'),
+    );
     server.close(() => resolve());
     if ('closeIdleConnections' in server) server.closeIdleConnections();
     // A peer that never ends its request must not hold up the stop.
@@ -66,8 +71,12 @@ function closeServer(server: ServerType): Promise<void> {
   });
 }
 
+function showToken(token: string): void {
+  process.stdout.write(`\nAdmin token (shown this once, stored hashed):\n  ${token}\n`);
+}
+
 /** Says where it listens and what to do next. For people: machines read the log lines. */
-function greet(config: Config, database: DatabaseHandle, server: ServerType, newToken: string | undefined): void {
+function greet(config: Config, database: DatabaseHandle, server: ServerType): void {
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : config.port;
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
@@ -78,9 +87,6 @@ function greet(config: Config, database: DatabaseHandle, server: ServerType, new
       database.kind === 'embedded' ? `embedded database in ${config.dataDir}` : 'PostgreSQL'
     })`,
   ];
-  if (newToken !== undefined) {
-    lines.push('', `Admin token (shown this once, stored hashed):`, `  ${newToken}`);
-  }
   if (config.role !== 'worker') {
     lines.push(
       '',

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newSealingKey } from '../lib/sealing.ts';
 
@@ -12,6 +12,12 @@ export function loadSecretKey(dataDir: string): string {
   }
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const key = newSealingKey();
-  writeFileSync(path, `${key}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  // Durable before it has its name, and the name before anything is sealed with it.
+  const making = `${path}.new`;
+  writeFileSync(making, `${key}\n`, { mode: 0o600, flush: true });
+  renameSync(making, path);
+  const folder = openSync(dataDir, 'r');
+  fsyncSync(folder);
+  closeSync(folder);
   return key;
 }

@@ -44,6 +44,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const wakeup = createWakeup();
   const running = new Map<string, Running>();
   let stopping = false;
+  let stopped = false;
   let loop: Promise<void> | undefined;
   let heartbeat: NodeJS.Timeout | undefined;
 
@@ -186,7 +187,8 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function scheduleBeat(): void {
     heartbeat = setTimeout(
-      () => void beat().finally(() => stopping || scheduleBeat()),
+      // Also while it stops: what may finish must not lose its lease meanwhile.
+      () => void beat().finally(() => stopped || scheduleBeat()),
       (options.leaseSeconds * 1000) / 3,
     );
   }
@@ -207,6 +209,7 @@ export function createWorker(options: WorkerOptions): Worker {
         queue.onIdle().then(() => true),
         new Promise<false>((resolve) => setTimeout(() => resolve(false), graceMs).unref()),
       ]);
+      stopped = true;
       clearTimeout(heartbeat);
       const rest = finished ? unstarted : [...running.values()];
       for (const { abort } of rest) abort.abort(new Error('shutting down'));

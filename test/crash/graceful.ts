@@ -34,8 +34,9 @@ export async function runGraceful(options: GracefulOptions): Promise<RunReport> 
  * Stops one of two workers while its deliveries run longer than a lease: they stay its own until
  * they have ended, and the other one does not repeat them.
  */
-export async function runHandover(seed?: number): Promise<RunReport> {
-  const report = await runOnStage({ kind: 'postgres', seed, load: { postsPerRound: 40 } }, async (stage) => {
+export async function runHandover(options: Omit<RunOptions, 'kind'> = {}): Promise<RunReport> {
+  const few = { ...options, kind: 'postgres', load: { postsPerRound: 40 } } as const;
+  const report = await runOnStage(few, async (stage) => {
     for (const { target } of stage.desks) Object.assign(target, { delayMs: [3_500, 4_500], failOneOf: 0 });
     const ingest = await stage.start({ ROLE: 'ingest' });
     const stopped = await stage.start({ ROLE: 'worker' });

@@ -1,6 +1,5 @@
 import { sleep } from './random.ts';
 import { describeKill, planKills, type Kill } from './schedule.ts';
-import { startServer } from './server.ts';
 import { runOnStage, type RunOptions, type RunReport, type Stage } from './stage.ts';
 
 /** A kill that waits for the nth of something does not wait longer than this. */
@@ -25,7 +24,7 @@ export async function runRounds(options: RoundsOptions): Promise<RunReport> {
 
 async function playRound(stage: Stage, round: number, kill: Kill): Promise<void> {
   if (kill.when === 'starting') {
-    const server = startServer(stage.home.env);
+    const server = stage.launch();
     await Promise.race([sleep(kill.afterMs), server.exited]);
     server.kill();
     const { code } = await server.exited;

@@ -2,7 +2,6 @@ import { parseArgs } from 'node:util';
 import { runGraceful } from './graceful.ts';
 import { chooseSeed } from './random.ts';
 import { runRounds } from './rounds.ts';
-import { killServers } from './server.ts';
 import { describeRun, type RunReport } from './stage.ts';
 import { runWorkers } from './workers.ts';
 
@@ -30,7 +29,8 @@ if (values.help || !Number.isInteger(rounds) || rounds < 1 || (kind !== 'embedde
   process.exit(values.help ? 0 : 2);
 }
 const seed = chooseSeed(values.seed ?? process.env['CRASH_SEED']);
-const options = { rounds, kind, seed, onRound } as const;
+const interruption = new AbortController();
+const options = { rounds, kind, seed, onRound, signal: interruption.signal } as const;
 const plays: Record<string, () => Promise<RunReport>> = {
   kill: () => runRounds(options),
   workers: () => runWorkers(options),
@@ -42,8 +42,8 @@ if (!play) {
   process.exit(2);
 }
 
-// Killing the servers makes the play fail, and its own clean-up removes what it made.
-process.once('SIGINT', () => void killServers());
+// The run then fails, and its own clean-up removes what it made.
+process.once('SIGINT', () => interruption.abort(new Error('interrupted')));
 
 process.stdout.write(`${values.play}, ${rounds} rounds, ${kind}, seed ${seed}\n`);
 const startedAt = Date.now();

@@ -17,6 +17,8 @@ export interface Stage {
   readonly findings: string[];
   /** How long starts took, in milliseconds. */
   readonly starts: number[];
+  /** Starts a server in this home, and does not wait for it. */
+  launch(env?: Readonly<Record<string, string>>): ServerProcess;
   /** Starts a server in this home; resolves when it listens. */
   start(env?: Readonly<Record<string, string>>): Promise<{ server: ServerProcess; url: string }>;
 }
@@ -26,6 +28,8 @@ export interface RunOptions {
   /** Repeats a run's schedule; a new one where it is left out. */
   readonly seed?: number | undefined;
   readonly load?: Partial<LoadOptions>;
+  /** Ends the run early: it fails, and cleans up behind itself. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a run came to, with its seed and figures. */
@@ -47,19 +51,24 @@ export async function runOnStage(options: RunOptions, play: (stage: Stage) => Pr
   const targets = [await startCrashTarget(createRandom(seed + 1)), await startCrashTarget(createRandom(seed + 2))];
   let load: Load | undefined;
   const starts: number[] = [];
-  const start: Stage['start'] = async (env = {}) => {
-    const server = startServer({ ...home.env, ...env });
+  const launch: Stage['launch'] = (env = {}) => {
+    options.signal?.throwIfAborted();
+    return startServer({ ...home.env, ...env });
+  };
+  const start: Stage['start'] = async (env) => {
+    const server = launch(env);
     const { url, ms } = await server.listening;
     starts.push(ms);
     return { server, url };
   };
+  options.signal?.addEventListener('abort', () => void killServers());
   try {
     const first = await start();
     const desks = await setUpDesks(first.url, home.token, targets);
     first.server.kill();
     await first.server.exited;
     load = startLoad(desks, createRandom(seed + 3), { clients: 16, postsPerRound: 150, pauseMs: 10, ...options.load });
-    const stage: Stage = { home, desks, load, starts, start, random: createRandom(seed), findings: [] };
+    const stage: Stage = { home, desks, load, starts, launch, start, random: createRandom(seed), findings: [] };
     await play(stage);
     await load.stop();
     const last = await start();
@@ -69,6 +78,8 @@ export async function runOnStage(options: RunOptions, play: (stage: Stage) => Pr
     const { posts, acknowledged, unanswered } = load.counts;
     const findings = [...stage.findings, ...result.findings];
     return { ...result, findings, seed, posts, acknowledged, unanswered, starts };
+  } catch (error) {
+    throw new Error(`the run of seed ${seed} could not go on`, { cause: error });
   } finally {
     await load?.stop();
     await killServers();

@@ -4,6 +4,7 @@ import { runOnStage, type RunReport } from './stage.ts';
 export interface WorkersOptions {
   readonly rounds: number;
   readonly seed?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   readonly onRound?: (round: number, what: string) => void;
 }
 
