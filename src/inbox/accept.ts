@@ -59,9 +59,10 @@ interface MessageRow {
 }
 
 /**
- * The inbox of one process. Arrivals are committed in groups: one statement, one round trip, two
- * groups under way at most. A row that PostgreSQL refuses fails alone, and its event is then kept
- * without its messages as `unparsed`, so that a verified webhook is never thrown away.
+ * The inbox of one process. Arrivals are committed in groups: one statement, one round trip; a
+ * further group starts beside one that takes long. A row that PostgreSQL refuses fails alone, and
+ * its event is then kept without its messages as `unparsed`, so that a verified webhook is never
+ * thrown away.
  */
 export function createInbox(db: Kysely<Database>, options: InboxOptions): Inbox {
   const batcher: Batcher<Booking, Receipt> = createBatcher<Booking, Receipt>({
@@ -70,7 +71,8 @@ export function createInbox(db: Kysely<Database>, options: InboxOptions): Inbox 
       if (receipts.some((receipt) => receipt.messageIds.length > 0)) options.onBooked();
       return receipts;
     },
-    writers: 2,
+    writers: 3,
+    patienceMs: 10,
     maxItems: 500,
     sizeOf: (booking) => booking.arrival.body.byteLength,
     maxBytes: 4 * 1024 * 1024,

@@ -19,6 +19,11 @@ export interface BatcherOptions<Item, Result> {
   flush(items: readonly Item[]): Promise<readonly Result[]>;
   /** Flushes under way at once. */
   writers: number;
+  /**
+   * A further flush starts beside one that has been under way for so long, in milliseconds. On a
+   * fast disk one writer with larger batches was 1.2 times as fast as two; a slow one wants several.
+   */
+  patienceMs?: number;
   maxItems: number;
   /** Size of one item in bytes, and how much one flush and the queue may hold. */
   sizeOf?: (item: Item) => number;
@@ -48,6 +53,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let queuedBytes = 0;
   let running = 0;
   let scheduled = false;
+  let lastStart = -Infinity;
+  let patience: NodeJS.Timeout | undefined;
   let idle: (() => void)[] = [];
 
   /** Takes the next batch off the queue; one item larger than `maxBytes` goes alone. */
@@ -84,18 +91,30 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   function pump(): void {
     scheduled = false;
     while (running < writers && queue.length > 0) {
-      const batch = take();
-      running += 1;
-      options.onFlush?.(batch.length);
-      void write(batch).finally(() => {
-        running -= 1;
-        if (queue.length > 0) pump();
-        else if (running === 0) {
-          for (const done of idle) done();
-          idle = [];
-        }
-      });
+      const wait = running === 0 ? 0 : lastStart + (options.patienceMs ?? 0) - performance.now();
+      if (wait > 0) {
+        patience ??= setTimeout(() => {
+          patience = undefined;
+          pump();
+        }, wait);
+        return;
+      }
+      start(take());
     }
+  }
+
+  function start(batch: Waiting<Item, Result>[]): void {
+    running += 1;
+    lastStart = performance.now();
+    options.onFlush?.(batch.length);
+    void write(batch).finally(() => {
+      running -= 1;
+      if (queue.length > 0) pump();
+      else if (running === 0) {
+        for (const done of idle) done();
+        idle = [];
+      }
+    });
   }
 
   return {

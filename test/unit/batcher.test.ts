@@ -125,6 +125,31 @@ describe('the batcher', () => {
     expect(await alone).toBe(50);
   });
 
+  it('starts a further flush only beside one that takes longer than its patience', async () => {
+    const starts: number[] = [];
+    const begun = performance.now();
+    const batcher = createBatcher<number, number>({
+      writers: 2,
+      patienceMs: 60,
+      maxItems: 10,
+      maxQueuedItems: 100,
+      async flush(items) {
+        starts.push(performance.now() - begun);
+        // The first takes long, the others do not.
+        await new Promise((resolve) => setTimeout(resolve, items.includes(1) ? 200 : 1));
+        return items;
+      },
+    });
+    const one = batcher.add(1);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await batcher.add(2);
+    expect(starts).toHaveLength(2);
+    expect(starts[1]).toBeGreaterThan(55);
+    await one;
+    await batcher.add(3);
+    expect(starts).toHaveLength(3);
+  });
+
   it('keeps as many flushes under way as it has writers, and drains', async () => {
     let now = 0;
     let most = 0;
