@@ -9,6 +9,7 @@ import type { LiveChannel } from '../src/inbox/channel-directory.ts';
 import { newId } from '../src/lib/ids.ts';
 import { silentLogger } from '../src/lib/logger.ts';
 import { createSealer, newSealingKey } from '../src/lib/sealing.ts';
+import { createTurn } from '../src/lib/turn.ts';
 import { standardWebhooksSettings } from '../src/providers/standard-webhooks/settings.ts';
 import { providers } from '../src/providers/index.ts';
 import { listenAsChild } from './ingest-listen.ts';
@@ -16,10 +17,11 @@ import type { StandInOptions } from './ingest-processes.ts';
 
 /**
  * The ceiling: the service's own code from the socket to the inbox, with a channel that is in memory
- * and an inbox that says at once that everything is durable. No server can ingest faster than this
- * one without doing less.
+ * and an inbox that says at once that everything is durable. Each request is verified, parsed and
+ * answered by itself, as a server without any grouping does; as `turns`, the requests of one turn of
+ * the event loop are taken together, as the service does it.
  */
-const { channelId, secret } = JSON.parse(process.argv[2] ?? '') as StandInOptions;
+const { channelId, secret, way } = JSON.parse(process.argv[2] ?? '') as StandInOptions;
 
 const stored = fromGiven({ secret: [secret] });
 const channel: LiveChannel = {
@@ -52,6 +54,7 @@ const services: Services = {
   authenticator: createAuthenticator(db, () => new Date()),
   logger: silentLogger,
   now: () => new Date(),
+  endOfTurn: way === 'turns' ? createTurn() : () => Promise.resolve(),
   publicUrl: undefined,
   inboundDomain: 'inbound.localhost',
   assertAllowedUrl: () => {},

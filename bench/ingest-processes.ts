@@ -7,7 +7,7 @@ import { secret } from './ingest-requests.ts';
 
 /** A server under test and what it stores in; the ceiling has neither URL nor folder. */
 export interface ServerOptions {
-  readonly way: 'ceiling' | 'grouped' | 'naive';
+  readonly way: 'ceiling' | 'turns' | 'grouped' | 'naive';
   readonly on: 'no database' | 'PostgreSQL' | 'PGlite';
   readonly databaseUrl?: string;
   readonly dataDir?: string;
@@ -24,6 +24,7 @@ type OnEnd = (undo: () => Promise<void>) => void;
 
 /** What `ingest-ceiling.ts` and `ingest-naive.ts` read from their one argument. */
 export interface StandInOptions {
+  readonly way: ServerOptions['way'];
   readonly channelId: string;
   readonly secret: string;
   readonly databaseUrl?: string;
@@ -82,12 +83,13 @@ async function startStandIn(options: ServerOptions, onEnd: OnEnd): Promise<Serve
   const channelId = randomUUID();
   const { way, databaseUrl, dataDir } = options;
   const given: StandInOptions = {
+    way,
     channelId,
     secret,
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...(dataDir === undefined ? {} : { dataDir }),
   };
-  const child = fork(file(`ingest-${way}.ts`), [JSON.stringify(given)]);
+  const child = fork(file(way === 'naive' ? 'ingest-naive.ts' : 'ingest-ceiling.ts'), [JSON.stringify(given)]);
   onEnd(() => end(child));
   const { port } = await answerOf<{ port: number }>(child);
   return { ...options, port, channelId };

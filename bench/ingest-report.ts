@@ -27,17 +27,31 @@ export function summarize(measurements: readonly Measurement[]): string {
       String(connections),
       median(group.map((one) => one.requestsPerSecond)).toFixed(0),
       ratio(measurements, group, 'ceiling')?.toFixed(2) ?? '',
+      ratio(measurements, group, 'turns')?.toFixed(2) ?? '',
       ratio(measurements, group, 'naive')?.toFixed(2) ?? '',
       median(group.map((one) => one.p50Ms)).toFixed(1),
       median(group.map((one) => one.p99Ms)).toFixed(1),
       String(group.reduce((sum, one) => sum + one.failures, 0)),
     ];
   });
-  const columns = ['way', 'on', 'connections', 'requests/s', '/ ceiling', '/ naive', 'p50 ms', 'p99 ms', 'non-2xx'];
+  const columns = [
+    'way',
+    'on',
+    'connections',
+    'requests/s',
+    '/ ceiling',
+    '/ turns',
+    '/ naive',
+    'p50 ms',
+    'p99 ms',
+    'non-2xx',
+  ];
   const load = Math.max(...measurements.map((one) => one.ownCore));
   return [
     ...formatTable([columns, ...rows]),
     '',
+    'ceiling: verify and parse, no database, each request by itself; turns: the same, requests that arrive together',
+    'taken together, as the service does it.',
     `The load generator used ${load.toFixed(2)} of one core at most.`,
     ...bars.map(({ against, least }) => judge(measurements, against, least)),
   ].join('\n');
@@ -47,23 +61,23 @@ export function summarize(measurements: readonly Measurement[]): string {
 function ratio(
   measurements: readonly Measurement[],
   group: readonly Measurement[],
-  against: 'ceiling' | 'naive',
+  against: 'ceiling' | 'turns' | 'naive',
 ): number | undefined {
   const ratios = group.flatMap((one) => {
-    if (one.way === 'ceiling') return [];
+    if (one.way === against || one.on === 'no database') return [];
     const other = measurements.find(
       ({ way, on, round, connections }) =>
         way === against &&
         round === one.round &&
         connections === one.connections &&
-        (way === 'ceiling' || on === one.on),
+        (on === 'no database' || on === one.on),
     );
     return other ? [one.requestsPerSecond / other.requestsPerSecond] : [];
   });
   return ratios.length > 0 ? median(ratios) : undefined;
 }
 
-function judge(measurements: readonly Measurement[], against: 'ceiling' | 'naive', least: number): string {
+function judge(measurements: readonly Measurement[], against: 'ceiling' | 'turns' | 'naive', least: number): string {
   const group = measurements.filter(
     ({ way, on, connections }) => way === 'grouped' && on === 'PostgreSQL' && connections === 64,
   );

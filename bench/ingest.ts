@@ -38,7 +38,10 @@ async function prepareVariants(
   postgres: Postgres | undefined,
   onEnd: (undo: () => Promise<void>) => void,
 ): Promise<ServerOptions[]> {
-  const variants: ServerOptions[] = [{ way: 'ceiling', on: 'no database' }];
+  const variants: ServerOptions[] = [
+    { way: 'ceiling', on: 'no database' },
+    { way: 'turns', on: 'no database' },
+  ];
   for (const way of ['grouped', 'naive'] as const) {
     if (!postgres) continue;
     variants.push({ way, on: 'PostgreSQL', databaseUrl: await postgres.createDatabase(way, onEnd) });

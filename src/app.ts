@@ -16,6 +16,7 @@ import { newId } from './lib/ids.ts';
 import type { Logger } from './lib/logger.ts';
 import type { SafeFetch } from './lib/safe-fetch.ts';
 import { createSealer } from './lib/sealing.ts';
+import { createTurn } from './lib/turn.ts';
 import { createWorker } from './outbox/worker.ts';
 import type { Provider } from './provider.ts';
 import { providers } from './providers/index.ts';
@@ -100,6 +101,7 @@ export function createApp(config: Config, runtime: Runtime, overrides: Overrides
     now,
     wakeOutbox,
     wakeRouter,
+    endOfTurn: createTurn(),
     providers: overrides.providers ?? providers,
     handlers: overrides.handlers ?? handlers,
     directory: createChannelDirectory(db, sealer),

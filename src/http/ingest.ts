@@ -2,7 +2,6 @@ import { Hono, type Context } from 'hono';
 import type { Arrival } from '../inbox/accept.ts';
 import type { LiveChannel } from '../inbox/channel-directory.ts';
 import { messageOf, PostroomError } from '../lib/errors.ts';
-import { createTurn } from '../lib/turn.ts';
 import type { Parsed, Provider, ProviderChannel, RejectReason, Reply, Verdict, WebhookRequest } from '../provider.ts';
 import { errorBody } from './errors.ts';
 import { readBody } from './read-body.ts';
@@ -19,8 +18,6 @@ const refusalMs = 50;
 
 /** Headers that carry a credential for us rather than a part of the message: their value is not kept. */
 const credentialHeaders = new Set(['authorization', 'proxy-authorization', 'cookie', 'x-api-key']);
-
-const endOfTurn = createTurn();
 
 type AnyChannel = ProviderChannel<Record<string, string[]>, Record<string, unknown>>;
 
@@ -56,7 +53,7 @@ async function receive(
     if (error instanceof PostroomError) noteRefusal(services, live, raw, 0, 'too_large', now);
     throw error;
   }
-  await endOfTurn();
+  await services.endOfTurn();
   const request: WebhookRequest = {
     method: raw.method,
     url: publicUrl(raw.url, services.publicUrl),

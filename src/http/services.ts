@@ -27,6 +27,8 @@ export interface Services {
   readonly authenticator: Authenticator;
   readonly logger: Logger;
   readonly now: () => Date;
+  /** Resolves when this turn of the event loop ends; see `lib/turn.ts`. */
+  readonly endOfTurn: () => Promise<void>;
   readonly publicUrl: string | undefined;
   readonly inboundDomain: string;
   /** Throws where an outbound URL can never be called, such as one with a private address. */
