@@ -191,6 +191,35 @@ describeEachDatabase('the spine', (database) => {
     expect(message.attachments).toMatchObject([{ name: 'notes.pdf', contentType: 'application/pdf', size: 9 }]);
   });
 
+  it('takes an e-mail of almost 30 MiB whole, and answers 413 to a larger one', { timeout: 60_000 }, async () => {
+    const channel = await app.client.post('/api/v1/channels', { provider: 'mime', name: 'Large mail' });
+    const head = [
+      'From: ada@example.com',
+      'To: desk@example.net',
+      'Message-ID: <large@example.com>',
+      'MIME-Version: 1.0',
+      'Content-Type: application/octet-stream; name=large.bin',
+      'Content-Disposition: attachment; filename=large.bin',
+      'Content-Transfer-Encoding: base64',
+      '',
+      '',
+    ].join('\r\n');
+    const mail = (mebibytes: number): Uint8Array => {
+      const line = `${'QUJD'.repeat(19)}\r\n`;
+      const bytes = mebibytes * 1024 * 1024 - head.length;
+      return Buffer.from(head + line.repeat(Math.floor(bytes / line.length)));
+    };
+    const signed = signStandardWebhook({ secret: channel.secret.value, body: mail(29.5) });
+    expect((await send(channel.ingestUrl, signed)).status).toBe(200);
+    const message = await messageWith(app, 'large@example.com');
+    expect(message.attachments).toMatchObject([{ name: 'large.bin', size: expect.any(Number) }]);
+    expect(message.attachments[0].size).toBeGreaterThan(21 * 1024 * 1024);
+    const { bodyBase64 } = await app.client.get(`/api/v1/events/${message.eventId}`);
+    expect(Buffer.from(bodyBase64, 'base64').equals(Buffer.from(signed.body))).toBe(true);
+    const larger = signStandardWebhook({ secret: channel.secret.value, body: mail(31) });
+    expect((await send(channel.ingestUrl, larger)).status).toBe(413);
+  });
+
   it('keeps an unknown sender whom the policy refuses as rejected, and hands nothing over', async () => {
     const channel = await createWebhookChannel(app.client);
     await route({ channelId: channel.id, allowedSenderPolicy: { minimumTrust: 'unverified' } });
