@@ -133,8 +133,9 @@ export function createWorker(options: WorkerOptions): Worker {
     const policy = policyOf(work);
     const timeoutMs = timeoutOf(options, work);
     // The handler's own calls end at the timeout by themselves; this ends a handler that does not listen.
-    const timeout = AbortSignal.timeout(timeoutMs + 1_000);
-    const signal = AbortSignal.any([abort.signal, timeout]);
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(new Error(`no end after ${timeoutMs} ms`)), timeoutMs + 1_000);
+    const signal = AbortSignal.any([abort.signal, timeout.signal]);
     try {
       if (work.claim.attempts > policy.maxAttempts) {
         throw new PermanentError('attempts_exhausted', 'the tries are used up; the last one did not end');
@@ -160,6 +161,8 @@ export function createWorker(options: WorkerOptions): Worker {
         statusCode: typeof status === 'number' ? status : null,
         response,
       };
+    } finally {
+      clearTimeout(timer);
     }
   }
 

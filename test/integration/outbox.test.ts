@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { z } from 'zod';
+import { defineHandler } from '../../src/handler.ts';
 import { createSafeFetch } from '../../src/lib/safe-fetch.ts';
 import { claimDeliveries, reapExpiredLeases, releaseClaims, renewLeases } from '../../src/outbox/claim.ts';
 import { completeDeliveries, type Completion } from '../../src/outbox/complete.ts';
@@ -360,5 +362,31 @@ describeEachDatabase('targets that must not be called', (database) => {
     } finally {
       await app.stop();
     }
+  });
+});
+
+describeEachDatabase('a handler that does not listen', (database) => {
+  it('is ended after its time, and tried again', async () => {
+    let runs = 0;
+    const deaf = defineHandler({
+      kind: 'process',
+      config: z.looseObject({}),
+      policy: { timeoutMs: 100 },
+      async run() {
+        runs += 1;
+        if (runs === 1) await new Promise(() => {});
+        return { runs };
+      },
+    });
+    const app = await startTestApp(database(), { overrides: { handlers: new Map([[deaf.kind, deaf]]) } });
+    const channel = await createWebhookChannel(app.client);
+    await app.client.post('/api/v1/communications/routes', { channelId: channel.id });
+    await postEvent(channel, { sender: 'ada' }, 'msg_deaf');
+    const [delivery] = await eventually('the first run to be ended', async () => {
+      const { items } = await app.client.get('/api/v1/deliveries');
+      return items[0]?.error ? items : undefined;
+    });
+    expect(delivery).toMatchObject({ state: 'pending', attemptCount: 1, error: { code: 'timeout' } });
+    await app.stop();
   });
 });
