@@ -129,6 +129,9 @@ export interface Provider<
   /** HTTP methods it posts with; `POST` alone where absent. */
   readonly methods?: readonly string[];
 
+  /** Headers (lower case) that carry a secret itself: their values are not kept with the event. */
+  readonly credentialHeaders?: readonly string[];
+
   /** A new secret, for providers whose secret is ours to make. */
   newSecret?(): string;
 

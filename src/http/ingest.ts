@@ -17,7 +17,7 @@ const defaultReply: Reply = { status: 200, headers: { 'content-type': 'applicati
 const refusalMs = 50;
 
 /** Headers that carry a credential for us rather than a part of the message: their value is not kept. */
-const credentialHeaders = new Set(['authorization', 'proxy-authorization', 'cookie', 'x-api-key']);
+const credentialHeaders = ['authorization', 'proxy-authorization', 'cookie', 'x-api-key'];
 
 type AnyChannel = ProviderChannel<Record<string, string[]>, Record<string, unknown>>;
 
@@ -78,7 +78,7 @@ async function receive(
     receivedAt: now,
     method: request.method,
     url: request.url,
-    headers: keptHeaders(raw.headers),
+    headers: keptHeaders(raw.headers, provider.credentialHeaders),
     body,
     deliveryId: parsed.deliveryId,
     messages: parsed.messages,
@@ -145,8 +145,9 @@ function publicUrl(url: string, configured: string | undefined): string {
   return configured + url.slice(pathStart);
 }
 
-function keptHeaders(headers: Headers): [string, string][] {
-  return [...headers].map(([name, value]) => [name, credentialHeaders.has(name) ? '[not kept]' : value]);
+function keptHeaders(headers: Headers, providersOwn: readonly string[] = []): [string, string][] {
+  const isCredential = (name: string): boolean => credentialHeaders.includes(name) || providersOwn.includes(name);
+  return [...headers].map(([name, value]) => [name, isCredential(name) ? '[not kept]' : value]);
 }
 
 function answer(reply: Reply): Response {

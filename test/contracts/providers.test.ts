@@ -76,14 +76,16 @@ describe.each([...providers.values()])('$name', (provider) => {
     expect(JSON.parse(JSON.stringify(parsed))).toEqual({ deliveryId, messages, ignored });
   });
 
-  test('a body in which any kind of byte is changed, cut or added is refused', async () => {
+  test('a body in which any kind of byte is changed, cut or added is refused, where it is signed', async () => {
     for (const fixture of fixtures) {
       const request = sign(signer, fixture);
       const channel = channelOf(provider, fixture, signer.secrets);
       for (const body of mutateBody(request.body)) {
         const changed = { ...request, body };
         const verdict = await provider.verify(changed, channel, { now });
-        if (!verdict.ok || signer.covers === 'bytes') {
+        if (signer.covers === 'none') {
+          expect(verdict).toEqual({ ok: true });
+        } else if (!verdict.ok || signer.covers === 'bytes') {
           expect(verdict).toEqual({ ok: false, reason: expect.toSatisfy(isReason) });
         } else {
           expect(await provider.parse(changed, channel)).toEqual(await provider.parse(request, channel));

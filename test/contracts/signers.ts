@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import {
   signSlack,
   signStandardWebhook,
@@ -21,8 +22,9 @@ export interface Signer {
   /**
    * `bytes`: any changed byte of the body is refused. `fields`: the scheme signs what a form
    * means, so a change that is accepted (`%2b` for `%2B`) must not change what is parsed.
+   * `none`: nothing is signed, a secret alone lets the request in.
    */
-  readonly covers: 'bytes' | 'fields';
+  readonly covers: 'bytes' | 'fields' | 'none';
   sign(fixture: Fixture, secrets: Readonly<Record<string, string>>, now: Date): SignedRequest & { url?: string };
   /** Field names that parse looks at, to aim random documents at it. */
   readonly fields: readonly string[];
@@ -103,6 +105,158 @@ export const signers: Readonly<Record<string, Signer>> = {
       '__proto__',
     ],
   },
+  github: {
+    secrets: { secret: "It's a Secret to Everybody" },
+    nextSecrets: { secret: '4f1e2d3c4b5a69788796a5b4c3d2e1f0' },
+    headers: ['x-hub-signature-256'],
+    covers: 'bytes',
+    sign: (fixture, secrets) => ({
+      method: 'POST',
+      headers: {
+        'content-type': fixture.form ? 'application/x-www-form-urlencoded' : 'application/json',
+        'x-github-delivery': `delivery-${fixture.name}`,
+        'x-github-event': fixture.variant ?? '',
+        'x-hub-signature-256': `sha256=${hmacHex(secrets['secret'] ?? '', fixture.bytes)}`,
+      },
+      body: fixture.bytes,
+    }),
+    fields: [
+      'action',
+      'sender',
+      'repository',
+      'issue',
+      'pull_request',
+      'discussion',
+      'comment',
+      'review',
+      'release',
+      'id',
+      'number',
+      'login',
+      'full_name',
+      'body',
+      'created_at',
+      'commits',
+      'ref',
+      'after',
+      'assets',
+      'payload',
+    ],
+  },
+  stripe: {
+    secrets: { signingSecret: 'whsec_postroom-contract-secret-one' },
+    nextSecrets: { signingSecret: 'whsec_postroom-contract-secret-two' },
+    headers: ['stripe-signature'],
+    toleranceSeconds: 300,
+    covers: 'bytes',
+    sign: (fixture, secrets, now) => {
+      const time = Math.floor(now.getTime() / 1000);
+      const mac = hmacHex(secrets['signingSecret'] ?? '', `${time}.`, fixture.bytes);
+      const other = hmacHex('whsec_rolled', `${time}.`, fixture.bytes);
+      const entries = fixture.variant === 'rolled' ? `v1=${other},v1=${mac},v0=${other}` : `v1=${mac}`;
+      const headers = {
+        'content-type': 'application/json; charset=utf-8',
+        'stripe-signature': `t=${time},${entries}`,
+      };
+      return { method: 'POST', headers, body: fixture.bytes };
+    },
+    fields: [
+      'id',
+      'object',
+      'type',
+      'created',
+      'livemode',
+      'account',
+      'context',
+      'data',
+      'related_object',
+      'previous_attributes',
+      'customer',
+      'customer_details',
+      'name',
+      'request',
+      '__proto__',
+    ],
+  },
+  telegram: {
+    secrets: { secret: 'Zk3_c0ntract-Telegram-0ne_aB9' },
+    nextSecrets: { secret: 'Yj4_c0ntract-Telegram-Tw0_aB9' },
+    headers: ['x-telegram-bot-api-secret-token'],
+    covers: 'none',
+    sign: (fixture, secrets) => ({
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'x-telegram-bot-api-secret-token': secrets['secret'] ?? '',
+      },
+      body: fixture.bytes,
+    }),
+    fields: [
+      'update_id',
+      'message',
+      'callback_query',
+      'message_id',
+      'message_thread_id',
+      'from',
+      'id',
+      'is_bot',
+      'chat',
+      'date',
+      'text',
+      'caption',
+      'photo',
+      'document',
+      'file_id',
+      'file_size',
+      'contact',
+      'location',
+      'venue',
+      'latitude',
+      'data',
+    ],
+  },
+  'whatsapp-cloud': {
+    secrets: { appSecret: '5e1f0a9b8c7d6e5f40312213f4e5d6c7', verifyToken: 'contract-verify-token-one' },
+    nextSecrets: { appSecret: 'a0b1c2d3e4f5061728394a5b6c7d8e9f', verifyToken: 'contract-verify-token-two' },
+    headers: ['x-hub-signature-256'],
+    covers: 'bytes',
+    sign: (fixture, secrets) => ({
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'x-hub-signature-256': `sha256=${hmacHex(secrets['appSecret'] ?? '', fixture.bytes)}`,
+      },
+      body: fixture.bytes,
+    }),
+    fields: [
+      'object',
+      'entry',
+      'changes',
+      'field',
+      'value',
+      'metadata',
+      'display_phone_number',
+      'phone_number_id',
+      'contacts',
+      'wa_id',
+      'user_id',
+      'profile',
+      'messages',
+      'statuses',
+      'from',
+      'from_user_id',
+      'id',
+      'timestamp',
+      'type',
+      'text',
+      'body',
+      'image',
+      'interactive',
+      'order',
+      'product_items',
+      'errors',
+    ],
+  },
   mime: {
     ...webhookSecrets,
     sign: (fixture, secrets, now) =>
@@ -142,3 +296,9 @@ export const signers: Readonly<Record<string, Signer>> = {
     ],
   },
 };
+
+function hmacHex(secret: string, ...parts: readonly (string | Uint8Array)[]): string {
+  const mac = createHmac('sha256', secret);
+  for (const part of parts) mac.update(part);
+  return mac.digest('hex');
+}

@@ -89,6 +89,17 @@ describeEachDatabase('secrecy', (database) => {
     const event = await app.client.get(`/api/v1/events/${items[0].id}`);
     expect(JSON.stringify(event)).not.toContain('credential-');
     expect(event.headers).toContainEqual(['authorization', '[not kept]']);
+    const telegram = await app.client.post('/api/v1/channels', { provider: 'telegram', name: 'Bot' });
+    await send(telegram.ingestUrl, {
+      method: 'POST',
+      headers: { 'x-telegram-bot-api-secret-token': telegram.secret.value, 'content-type': 'application/json' },
+      body: '{"update_id":1}',
+    });
+    const { items: updates } = await app.client.get(`/api/v1/events?channelId=${telegram.id}`);
+    expect(updates).toHaveLength(1);
+    expect(JSON.stringify(await app.client.get(`/api/v1/events/${updates[0].id}`))).not.toContain(
+      telegram.secret.value,
+    );
     await app.stop();
   });
 });
