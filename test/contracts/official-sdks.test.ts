@@ -1,6 +1,8 @@
+import { sign as signGithub } from '@octokit/webhooks-methods';
 import { verifySlackRequest } from '@slack/bolt';
 import * as fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
+import { Stripe } from 'stripe';
 import { validateRequest, validateRequestWithBody } from 'twilio/lib/webhooks/webhooks.js';
 import { expect, test } from 'vitest';
 import { signSlack, signStandardWebhook, signTwilioForm, signTwilioJson } from '../../demo/sign.ts';
@@ -88,5 +90,49 @@ test('Twilio: forms of any fields, and JSON by its hash', async () => {
         reason: 'bad_body',
       });
     }),
+  );
+});
+
+test('GitHub: what its SDK signs we accept, and its published vector', async () => {
+  const secret = signers['github']?.secrets['secret'] ?? '';
+  const now = new Date();
+  const signed = (body: string, signature: string) => ({
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-hub-signature-256': signature },
+    body,
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      text.filter((body) => body !== '' && body.isWellFormed()),
+      async (body) => {
+        const signature = await signGithub(secret, body);
+        expect(await verify('github', signed(body, signature), now)).toEqual({ ok: true });
+        expect(await verify('github', signed(`${body}x`, signature), now)).toMatchObject({ ok: false });
+      },
+    ),
+    { numRuns: 50 },
+  );
+  // From GitHub's page on validating deliveries; the suite's secret is the page's own.
+  const published = 'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17';
+  expect(await verify('github', signed('Hello, World!', published), now)).toEqual({ ok: true });
+});
+
+test('Stripe: what its SDK signs we accept, and it accepts what ours accepts', async () => {
+  const secret = signers['stripe']?.secrets['signingSecret'] ?? '';
+  const { webhooks } = new Stripe('sk_test_unused');
+  const now = new Date();
+  const timestamp = Math.floor(now.getTime() / 1000);
+  await fc.assert(
+    fc.asyncProperty(
+      text.filter((body) => body !== '' && body.isWellFormed()),
+      async (body) => {
+        const header = webhooks.generateTestHeaderString({ payload: body, secret, timestamp });
+        const request = { method: 'POST', headers: { 'stripe-signature': header }, body };
+        expect(await verify('stripe', request, now)).toEqual({ ok: true });
+        expect(await verify('stripe', { ...request, body: `${body}x` }, now)).toMatchObject({ ok: false });
+        expect(webhooks.signature?.verifyHeader(body, header, secret, 300)).toBe(true);
+      },
+    ),
+    { numRuns: 50 },
   );
 });
