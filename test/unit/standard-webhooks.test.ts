@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { signStandardWebhook } from '../../demo/sign.ts';
 import { newWebhookSecret, webhookHeaders, webhookKey, webhookPublicKey } from '../../src/lib/standard-webhooks.ts';
 import { providers } from '../../src/providers/index.ts';
-import { isDeeperThan } from '../../src/providers/standard-webhooks/payload.ts';
+import { isDeeperThan, keepJson } from '../../src/providers/kept-json.ts';
 import { jsonPointer, readPointer } from '../../src/providers/standard-webhooks/pointer.ts';
 
 const provider = providers.get('standard-webhooks');
@@ -125,4 +125,10 @@ test('a payload over 64 KiB is left out of the metadata, and the text stays whol
   const parsed = await provider.parse(request, { secrets: {}, settings: provider.settings.parse({}) });
   expect(parsed.messages[0]?.text).toBe(text);
   expect(parsed.messages[0]?.channelMetadata).toEqual({ webhookId: 'm', payloadOmitted: 'too_large' });
+});
+
+test('a number beyond doubles becomes null, so that the metadata is JSON', () => {
+  expect(keepJson({ amount: Number.POSITIVE_INFINITY, items: [1, -Infinity] }, 20)).toEqual({
+    kept: { amount: null, items: [1, null] },
+  });
 });

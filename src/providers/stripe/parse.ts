@@ -17,7 +17,7 @@ export function parseStripe(
   if (!event || id === null || !event.type || !isEvent(event)) return ignore('unknown_type');
   const { livemode } = channel.settings;
   if (livemode !== undefined && event.livemode !== livemode) return ignore('mode_mismatch');
-  return { deliveryId, messages: [buildMessage(event, id, event.type)], ignored: [] };
+  return { deliveryId, messages: [buildMessage(event, id, event.type, request.body.byteLength)], ignored: [] };
 }
 
 /** A whole event, or a thin one, which names its object without containing it. */
@@ -25,7 +25,7 @@ function isEvent(event: StripeEvent): boolean {
   return event.object === 'event' || event.object === 'v2.core.event';
 }
 
-function buildMessage(event: StripeEvent, id: string, type: string): ParsedMessage {
+function buildMessage(event: StripeEvent, id: string, type: string, bodyBytes: number): ParsedMessage {
   const object = stripeObject.safeParse(event.data?.object).data ?? {};
   const related = event.related_object;
   const objectId = textOrNull(object.id) ?? textOrNull(related?.id);
@@ -51,7 +51,7 @@ function buildMessage(event: StripeEvent, id: string, type: string): ParsedMessa
       objectId: objectId ?? undefined,
       requestId: event.request?.id,
       changed: changedFields(event),
-      ...keepObject(event.data?.object),
+      ...keepObject(event.data?.object, bodyBytes),
     }),
     sentAt: readTime(event.created),
     vouched: true,

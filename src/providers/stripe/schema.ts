@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { textField, type Json } from '../fields.ts';
+import { keepJson } from '../kept-json.ts';
 
 /**
  * The fields of Stripe's events that we read.
@@ -41,21 +42,9 @@ export const stripeObject = z.object({
 });
 export type StripeObject = Partial<z.infer<typeof stripeObject>>;
 
-/** Later steps recurse over metadata; Stripe's own objects are about six levels deep. */
-const maxDepth = 32;
-const maxBytes = 64 * 1024;
-
 /** The event's object for the metadata, or why it is left out there; the event keeps the bytes. */
-export function keepObject(object: Record<string, unknown> | undefined): Record<string, Json> {
+export function keepObject(object: Record<string, unknown> | undefined, bodyBytes: number): Record<string, Json> {
   if (object === undefined) return {};
-  let level: object[] = [object];
-  for (let depth = 1; level.length > 0; depth += 1) {
-    if (depth > maxDepth) return { objectOmitted: 'too_deep' };
-    level = level.flatMap((parent) =>
-      Object.values(parent).filter((child): child is object => typeof child === 'object' && child !== null),
-    );
-  }
-  const text = JSON.stringify(object);
-  // Read back, because JSON can hold 1e999, which is read as Infinity and no JSON any more.
-  return Buffer.byteLength(text) > maxBytes ? { objectOmitted: 'too_large' } : { object: JSON.parse(text) as Json };
+  const result = keepJson(object as Json, bodyBytes);
+  return 'kept' in result ? { object: result.kept } : { objectOmitted: result.omitted };
 }
