@@ -19,7 +19,6 @@ export interface WorkerOptions extends RunContext {
   readonly pollMs: number;
   /** No other process works on this database, so whatever runs at the start was orphaned. */
   readonly alone: boolean;
-  readonly onAttempt?: (outcome: Completion['outcome'] | 'superseded', durationMs: number) => void;
 }
 
 export interface Worker {
@@ -110,7 +109,6 @@ export function createWorker(options: WorkerOptions): Worker {
       if (stopping && entry.abort.signal.aborted) return;
       const durationMs = performance.now() - started;
       const counted = await completer.add({ claim, worker: name, startedAt, durationMs, ...ended });
-      options.onAttempt?.(counted ? ended.outcome : 'superseded', durationMs);
       // A short delay should not wait for the next poll.
       if (ended.outcome === 'retry' && ended.delayMs < options.pollMs)
         setTimeout(wakeup.wake, ended.delayMs + 1).unref();
