@@ -1,5 +1,5 @@
 import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
-import type { RejectReason, Verdict } from '../provider.ts';
+import type { RejectReason, Verdict, WebhookRequest } from '../provider.ts';
 
 /**
  * The signature kit: what every verifier needs, written once. It uses `node:crypto`, which workerd
@@ -75,4 +75,17 @@ export function checkTimestamp(text: string, now: Date, toleranceSeconds: number
   if (!/^[0-9]{1,12}$/.test(text)) return refused('bad_timestamp');
   const age = Math.abs(now.getTime() / 1000 - Number(text));
   return age <= toleranceSeconds ? accepted : refused('stale_timestamp');
+}
+
+/**
+ * `X-Hub-Signature-256: sha256=<hex>`, the HMAC-SHA256 of the raw body: GitHub's and Meta's scheme.
+ * It signs no time. Both write lower-case hex; anything else did not come from them.
+ */
+export function verifyHubSignature(request: WebhookRequest, secrets: readonly string[]): Verdict {
+  const signature = soleHeader(request.headers, 'x-hub-signature-256', 'missing_signature');
+  if ('refusal' in signature) return signature.refusal;
+  if (!/^sha256=[0-9a-f]{64}$/.test(signature.value)) return refused('bad_signature');
+  const given = decodeHex(signature.value.slice(7), 32);
+  const matches = secrets.some((secret) => given && equalBytes(given, hmac('sha256', secret, request.body)));
+  return matches ? accepted : refused('bad_signature');
 }

@@ -1,5 +1,5 @@
 import type { ProviderChannel, Reply, Verdict, WebhookRequest } from '../../provider.ts';
-import { accepted, decodeHex, equalBytes, hmac, refused, soleHeader } from '../signature.ts';
+import { equalBytes, refused, verifyHubSignature } from '../signature.ts';
 
 type Channel = ProviderChannel<{ appSecret: string[]; verifyToken: string[] }, Record<string, unknown>>;
 
@@ -13,15 +13,7 @@ export function verifyWhatsapp(request: WebhookRequest, channel: Channel): Verdi
     const isHandshake = soleParameter(request.url, 'hub.verify_token') !== undefined;
     return refused(isHandshake ? 'bad_signature' : 'missing_signature');
   }
-  const signature = soleHeader(request.headers, 'x-hub-signature-256', 'missing_signature');
-  if ('refusal' in signature) return signature.refusal;
-  // Meta writes lower-case hex; anything else did not come from Meta.
-  if (!/^sha256=[0-9a-f]{64}$/.test(signature.value)) return refused('bad_signature');
-  const given = decodeHex(signature.value.slice(7), 32);
-  const matches = channel.secrets.appSecret.some(
-    (secret) => given && equalBytes(given, hmac('sha256', secret, request.body)),
-  );
-  return matches ? accepted : refused('bad_signature');
+  return verifyHubSignature(request, channel.secrets.appSecret);
 }
 
 /** Gives the challenge back, bare, to whoever knows the verify token. */
