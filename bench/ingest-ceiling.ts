@@ -60,6 +60,9 @@ const services: Services = {
   assertAllowedUrl: () => {},
   wakeOutbox: () => {},
   wakeRouter: () => {},
+  published: () => Promise.reject(new Error('nothing is published')),
+  fetch: () => Promise.reject(new Error('nobody can be asked')),
+  clientAddress: () => null,
   loadAsset: () => Promise.resolve(undefined),
 };
 

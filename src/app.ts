@@ -1,7 +1,7 @@
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import { handlers } from '../handlers/index.ts';
 import { createAuthenticator } from './access/tokens.ts';
-import type { Config } from './config.ts';
+import { ConfigError, type Config } from './config.ts';
 import type { DatabaseHandle } from './db/client.ts';
 import { createNotifier } from './db/notices.ts';
 import type { Handler } from './handler.ts';
@@ -11,16 +11,36 @@ import { createInbox } from './inbox/accept.ts';
 import { createChannelDirectory } from './inbox/channel-directory.ts';
 import { ensureEventPartitions } from './inbox/partitions.ts';
 import { createRejectionLog } from './inbox/rejections.ts';
-import { messageOf } from './lib/errors.ts';
+import { clientAddress, parseRange } from './lib/client-address.ts';
+import { messageOf, PermanentError } from './lib/errors.ts';
 import { newId } from './lib/ids.ts';
 import type { Logger } from './lib/logger.ts';
+import { createPublishedDocuments } from './lib/published.ts';
 import type { SafeFetch } from './lib/safe-fetch.ts';
 import { createSealer } from './lib/sealing.ts';
 import { createTurn } from './lib/turn.ts';
 import { createWorker } from './outbox/worker.ts';
-import type { Provider } from './provider.ts';
+import type { Provider, ProviderFetch } from './provider.ts';
 import { providers } from './providers/index.ts';
 import { createRouter } from './routing/router-loop.ts';
+
+const callTimeoutMs = 30_000;
+const maxFileBytes = 64 * 1024 * 1024;
+
+/** The way out for providers: what is longer than 64 MiB is not had. */
+function providerFetch(safeFetch: SafeFetch): ProviderFetch {
+  return async (url, { method = 'GET', headers, body } = {}) => {
+    const answer = await safeFetch.fetch(url, {
+      method,
+      headers,
+      body,
+      timeoutMs: callTimeoutMs,
+      maxResponseBytes: maxFileBytes,
+    });
+    if (answer.truncated) throw new PermanentError('too_large', `it is larger than ${maxFileBytes} bytes`);
+    return answer;
+  };
+}
 
 /** What the entry hands down: everything that differs between the homes. */
 export interface Runtime {
@@ -29,6 +49,8 @@ export interface Runtime {
   readonly safeFetch: SafeFetch;
   readonly logger: Logger;
   readonly loadAsset: (name: string) => Promise<Asset | undefined>;
+  /** The IP address of a request's connection; undefined where this home does not tell. */
+  readonly peerAddress: (c: Context) => string | undefined;
 }
 
 /** What a test may replace. */
@@ -90,6 +112,11 @@ export function createApp(config: Config, runtime: Runtime, overrides: Overrides
     notifyInbox();
   };
 
+  const trustedProxies = config.trustedProxies.map((text) => {
+    const range = parseRange(text);
+    if (!range) throw new ConfigError(`TRUSTED_PROXIES: ${text} is no address and no CIDR`);
+    return range;
+  });
   const inbox = createInbox(db, { onBooked: wakeRouter });
   const rejections = createRejectionLog(db, logger);
   const services: Services = {
@@ -110,6 +137,10 @@ export function createApp(config: Config, runtime: Runtime, overrides: Overrides
     inboundDomain: config.inboundDomain,
     assertAllowedUrl: (url) => safeFetch.assertAllowedUrl(url),
     loadAsset: runtime.loadAsset,
+    published: createPublishedDocuments(safeFetch, now),
+    fetch: providerFetch(safeFetch),
+    clientAddress: (c) =>
+      clientAddress(runtime.peerAddress(c), c.req.header('x-forwarded-for') ?? null, trustedProxies),
   };
   const server = createServer(services, { ingest: isIngest, api: isIngest });
 

@@ -28,6 +28,7 @@ const environment = z.object({
   PUBLIC_URL: publicUrl.optional(),
   ROLE: z.enum(['all', 'ingest', 'worker']).default('all'),
   ALLOW_PRIVATE_TARGETS: list.default([]),
+  TRUSTED_PROXIES: list.default([]),
   INBOUND_DOMAIN: z
     .string()
     .regex(/^[a-z0-9.-]+$/i)
@@ -56,6 +57,8 @@ export interface Config {
   readonly role: 'all' | 'ingest' | 'worker';
   /** CIDRs that outbound calls may reach although they are private. */
   readonly allowPrivateTargets: readonly string[];
+  /** CIDRs or addresses of the proxies in front, whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   /** Domain of the addresses that routes without an endpoint get. */
   readonly inboundDomain: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -101,6 +104,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     publicUrl: values.PUBLIC_URL,
     role: values.ROLE,
     allowPrivateTargets: values.ALLOW_PRIVATE_TARGETS,
+    trustedProxies: values.TRUSTED_PROXIES,
     inboundDomain: values.INBOUND_DOMAIN,
     logLevel: values.LOG_LEVEL,
     workerConcurrency: values.WORKER_CONCURRENCY,

@@ -24,7 +24,16 @@ export type RejectReason =
   | 'bad_timestamp'
   | 'stale_timestamp'
   | 'missing_id'
-  | 'bad_body';
+  | 'bad_body'
+  /** Basic, bearer and the like: no credentials, or wrong ones. */
+  | 'missing_credentials'
+  | 'bad_credentials'
+  /** A signed token whose issuer, audience or claims are not ours. */
+  | 'bad_token'
+  /** The sender's IP address is not one of those that may post here. */
+  | 'address_not_allowed'
+  /** The channel was made before its secret, which is still to be entered. */
+  | 'no_secret';
 
 export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: RejectReason };
 
@@ -35,7 +44,10 @@ export interface Reply {
   readonly body?: string;
 }
 
-/** A reference to a file that came with a message; never the bytes. */
+/**
+ * A reference to a file that came with a message; never the bytes. Those that came inside the
+ * request are stored once, with the event; `Provider.fetchAttachment` gets either kind.
+ */
 export const attachment = z.object({
   /** File name as the sender gave it, or null. */
   name: z.string().nullable(),
@@ -105,6 +117,59 @@ export function secretList(description: string) {
     .describe(description);
 }
 
+/**
+ * A provider's secret that Postroom can do without, such as the API token that attachments are
+ * fetched with. Absent, it is an empty list.
+ */
+export function optionalSecretList(description: string) {
+  return secretList(description).default([]);
+}
+
+/**
+ * The text of a document that a provider publishes: its signing keys, a certificate. It is
+ * remembered for `maxAgeMs` (a day where absent), by its URL, for every channel together.
+ *
+ * @throws RetryableError where it cannot be had; the request is then answered 503.
+ */
+export type Published = (url: string, options?: { readonly maxAgeMs?: number }) => Promise<string>;
+
+/** A call out, through the guard that reaches no private address. Redirects are not followed. */
+export type ProviderFetch = (
+  url: string,
+  request?: {
+    readonly method?: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly body?: string;
+  },
+) => Promise<{ readonly status: number; readonly headers: Headers; readonly body: Uint8Array }>;
+
+export interface VerifyContext {
+  readonly now: Date;
+  readonly published: Published;
+  /** The IP address it came from, past the proxies that are trusted; null where nobody knows. */
+  readonly clientAddress: string | null;
+}
+
+export interface HandshakeContext {
+  readonly now: Date;
+  /** What `verify` said. */
+  readonly verified: boolean;
+  readonly fetch: ProviderFetch;
+}
+
+export interface AttachmentContext {
+  readonly now: Date;
+  /** The request that brought the message, as it is stored: inline bytes are in its body. */
+  readonly event: WebhookRequest;
+  readonly fetch: ProviderFetch;
+}
+
+/** The bytes of an attachment. */
+export interface FetchedFile {
+  readonly body: Uint8Array;
+  readonly contentType: string | null;
+}
+
 /** What a person has to do at the provider; `GET /api/v1/providers` shows it. */
 export interface Setup {
   /** Steps in the provider's own words for its menus; `{ingestUrl}` stands for the channel's URL. */
@@ -135,11 +200,14 @@ export interface Provider<
   /** A new secret, for providers whose secret is ours to make. */
   newSecret?(): string;
 
-  /** Checks the signature on the raw bytes, in constant time. Never throws on bad input. */
+  /**
+   * Checks the signature on the raw bytes, in constant time. Never throws on bad input; where keys
+   * that it needs cannot be had now, the `RetryableError` of `published` passes.
+   */
   verify(
     request: WebhookRequest,
     channel: ProviderChannel<z.output<Secrets>, z.output<Settings>>,
-    context: { readonly now: Date },
+    context: VerifyContext,
   ): Verdict | Promise<Verdict>;
 
   /**
@@ -149,7 +217,7 @@ export interface Provider<
   handshake?(
     request: WebhookRequest,
     channel: ProviderChannel<z.output<Secrets>, z.output<Settings>>,
-    context: { readonly now: Date; readonly verified: boolean },
+    context: HandshakeContext,
   ): Reply | undefined | Promise<Reply | undefined>;
 
   /**
@@ -162,7 +230,20 @@ export interface Provider<
   ): Parsed | Promise<Parsed>;
 
   /** The 2xx this provider expects; 200 with `{"ok":true}` where absent. */
-  acknowledge?(): Reply;
+  acknowledge?(request: WebhookRequest): Reply;
+
+  /**
+   * Gets an attachment's bytes, out of the stored event or from the provider with the channel's
+   * credentials: long after the request was answered.
+   *
+   * @throws PermanentError where they cannot be had any more, or not with what the channel has.
+   * @throws RetryableError where a later try may succeed.
+   */
+  fetchAttachment?(
+    attachment: Attachment,
+    channel: ProviderChannel<z.output<Secrets>, z.output<Settings>>,
+    context: AttachmentContext,
+  ): Promise<FetchedFile>;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { serve, type ServerType } from '@hono/node-server';
+import { getConnInfo } from '@hono/node-server/conninfo';
 import { pino } from 'pino';
 import { ensureFirstAdmin } from '../access/tenants.ts';
 import { createApp, type App } from '../app.ts';
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
     safeFetch,
     secretKey: config.secretKey ?? loadSecretKey(config.dataDir),
     loadAsset: loadSwaggerAsset,
+    peerAddress: (c) => getConnInfo(c).remote.address,
   });
   const stopUpkeep = database.kind === 'embedded' ? keepEmbeddedTidy(database.db, logger) : () => {};
   await app.start();

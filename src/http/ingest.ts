@@ -1,8 +1,19 @@
 import { Hono, type Context } from 'hono';
 import type { Arrival } from '../inbox/accept.ts';
 import type { LiveChannel } from '../inbox/channel-directory.ts';
-import { messageOf, PostroomError } from '../lib/errors.ts';
-import type { Parsed, Provider, ProviderChannel, RejectReason, Reply, Verdict, WebhookRequest } from '../provider.ts';
+import { requiredSecrets, secretNames } from '../inbox/channels.ts';
+import { messageOf, PostroomError, RetryableError } from '../lib/errors.ts';
+import { OutboundError } from '../lib/safe-fetch.ts';
+import type {
+  Parsed,
+  Provider,
+  ProviderChannel,
+  RejectReason,
+  Reply,
+  Verdict,
+  VerifyContext,
+  WebhookRequest,
+} from '../provider.ts';
 import { errorBody } from './errors.ts';
 import { readBody } from './read-body.ts';
 import type { Services } from './services.ts';
@@ -60,13 +71,18 @@ async function receive(
     headers: raw.headers,
     body,
   };
-  const channel: AnyChannel = { secrets: live.secrets(now), settings: live.settings };
+  const channel: AnyChannel = { secrets: allSecrets(provider, live.secrets(now)), settings: live.settings };
 
-  const verdict = await verify(services, provider, request, channel, now);
+  const verdict = await verify(services, provider, request, channel, {
+    now,
+    published: services.published,
+    clientAddress: services.clientAddress(c),
+  });
   const reply = await shakeHands(services, provider, request, channel, now, verdict.ok);
   if (reply) return answer(reply);
   if (!verdict.ok) {
-    noteRefusal(services, live, raw, body.byteLength, verdict.reason, now);
+    const reason = lacksSecret(provider, channel.secrets) ? 'no_secret' : verdict.reason;
+    noteRefusal(services, live, raw, body.byteLength, reason, now);
     return await refuse(c, startedAt);
   }
 
@@ -86,21 +102,45 @@ async function receive(
     unparsedReason,
   };
   await services.inbox.accept(arrival);
-  return answer(provider.acknowledge?.() ?? defaultReply);
+  return answer(acknowledge(services, provider, request));
 }
 
-/** A verifier never throws on bad input; should one do so, the request is refused, not answered 5xx. */
+/** Every secret that the provider knows, those that are not there as empty lists. */
+function allSecrets(provider: Provider, secrets: Record<string, string[]>): Record<string, string[]> {
+  return { ...Object.fromEntries(secretNames(provider).map((name) => [name, []])), ...secrets };
+}
+
+function lacksSecret(provider: Provider, secrets: Record<string, string[]>): boolean {
+  return requiredSecrets(provider).some((name) => secrets[name]?.length === 0);
+}
+
+/** What is committed is answered 2xx, whatever becomes of the answer's text. */
+function acknowledge(services: Services, provider: Provider, request: WebhookRequest): Reply {
+  try {
+    return provider.acknowledge?.(request) ?? defaultReply;
+  } catch (error) {
+    services.logger.error({ provider: provider.name, error: messageOf(error) }, 'an acknowledgement threw');
+    return defaultReply;
+  }
+}
+
+/**
+ * A verifier never throws on bad input; should one do so, the request is refused, not answered 5xx.
+ * What it needs and cannot get now, such as a provider's keys, is answered 503: the provider comes
+ * again.
+ */
 async function verify(
   services: Services,
   provider: Provider,
   request: WebhookRequest,
   channel: AnyChannel,
-  now: Date,
+  context: VerifyContext,
 ): Promise<Verdict> {
   if (!(provider.methods ?? ['POST']).includes(request.method)) return { ok: false, reason: 'bad_body' };
   try {
-    return await provider.verify(request, channel, { now });
+    return await provider.verify(request, channel, context);
   } catch (error) {
+    if (error instanceof RetryableError) throw unavailable(error);
     services.logger.error({ provider: provider.name, error: messageOf(error) }, 'a verifier threw');
     return { ok: false, reason: 'bad_body' };
   }
@@ -115,11 +155,20 @@ async function shakeHands(
   verified: boolean,
 ): Promise<Reply | undefined> {
   try {
-    return await provider.handshake?.(request, channel, { now, verified });
+    return await provider.handshake?.(request, channel, { now, verified, fetch: services.fetch });
   } catch (error) {
+    if (verified && isRetryable(error)) throw unavailable(error);
     services.logger.error({ provider: provider.name, error: messageOf(error) }, 'a handshake threw');
     return undefined;
   }
+}
+
+function isRetryable(error: unknown): error is Error {
+  return error instanceof RetryableError || (error instanceof OutboundError && error.retryable);
+}
+
+function unavailable(error: Error): PostroomError {
+  return new PostroomError('unavailable', 'the provider cannot be asked now; try again', { cause: error });
 }
 
 const nothing: Parsed = { deliveryId: null, messages: [], ignored: [] };

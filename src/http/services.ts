@@ -1,3 +1,4 @@
+import type { Context } from 'hono';
 import type { Kysely } from 'kysely';
 import type { Authenticator, Caller } from '../access/tokens.ts';
 import type { Database } from '../db/schema.ts';
@@ -7,7 +8,7 @@ import type { ChannelDirectory } from '../inbox/channel-directory.ts';
 import type { RejectionLog } from '../inbox/rejections.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Sealer } from '../lib/sealing.ts';
-import type { Provider } from '../provider.ts';
+import type { Provider, ProviderFetch, Published } from '../provider.ts';
 
 /** A file that is served as it is, such as a part of Swagger UI. */
 export interface Asset {
@@ -37,6 +38,12 @@ export interface Services {
   readonly wakeOutbox: () => void;
   /** There are messages that the API freed. */
   readonly wakeRouter: () => void;
+  /** Documents that providers publish, remembered. */
+  readonly published: Published;
+  /** The way out to providers. */
+  readonly fetch: ProviderFetch;
+  /** The IP address that a request came from, past the trusted proxies. */
+  readonly clientAddress: (c: Context) => string | null;
   readonly loadAsset: (name: string) => Promise<Asset | undefined>;
 }
 

@@ -44,7 +44,9 @@ export interface MadeSecret {
 }
 
 /**
- * Makes a channel. A secret that is ours to make (`newSecret`) and was not given is made.
+ * Makes a channel. A secret that is ours to make (`newSecret`) and was not given is made. Without any
+ * secrets the channel is made too, because some providers show theirs only once they know the URL:
+ * it then refuses everything until they are entered.
  *
  * @throws PostroomError `invalid` where the provider is not known, or its secrets or settings are wrong.
  */
@@ -60,11 +62,9 @@ export async function createChannel(
   }
   const settings = check(provider.settings, given.settings ?? {}, 'settings');
   const madeSecret = isEmpty(given.secrets) ? makeSecret(provider) : null;
-  const secrets = check(
-    provider.secrets,
-    madeSecret ? { [madeSecret.name]: madeSecret.value } : (given.secrets ?? {}),
-    'secrets',
-  );
+  const secrets = isEmpty(given.secrets)
+    ? Object.fromEntries(madeSecret ? [[madeSecret.name, [madeSecret.value]]] : [])
+    : check(provider.secrets, given.secrets, 'secrets');
   const id = newId();
   const channel = await context.db
     .insertInto('channels')
@@ -91,16 +91,38 @@ function makeSecret(provider: Provider): MadeSecret | null {
   return name !== undefined && provider.newSecret ? { name, value: provider.newSecret() } : null;
 }
 
-/** The names of a provider's secrets, from its schema. */
-export function secretNames(provider: Provider): string[] {
-  const shape = (provider.secrets as unknown as { shape?: Record<string, unknown> }).shape;
-  return Object.keys(shape ?? {});
+const namesOf = new WeakMap<Provider, { readonly all: readonly string[]; readonly required: readonly string[] }>();
+
+/** From the provider's schema; a secret is required where its schema does not take `undefined`. */
+function readNames(provider: Provider): { readonly all: readonly string[]; readonly required: readonly string[] } {
+  const known = namesOf.get(provider);
+  if (known) return known;
+  const shape = secretShape(provider);
+  const all = Object.keys(shape);
+  const names = { all, required: all.filter((name) => !shape[name]?.safeParse(undefined).success) };
+  namesOf.set(provider, names);
+  return names;
 }
 
-/** The name of a provider's secret where it has just one. */
+/** The schemas of a provider's secrets, by name. */
+export function secretShape(provider: Provider): Readonly<Record<string, Checker<string[]>>> {
+  return (provider.secrets as unknown as { shape?: Record<string, Checker<string[]>> }).shape ?? {};
+}
+
+/** The names of a provider's secrets. */
+export function secretNames(provider: Provider): readonly string[] {
+  return readNames(provider).all;
+}
+
+/** The names of those without which nothing can be verified. */
+export function requiredSecrets(provider: Provider): readonly string[] {
+  return readNames(provider).required;
+}
+
+/** The name of a provider's required secret where it has just one. */
 export function soleSecret(provider: Provider): string | undefined {
-  const names = secretNames(provider);
-  return names.length === 1 ? names[0] : undefined;
+  const { required } = readNames(provider);
+  return required.length === 1 ? required[0] : undefined;
 }
 
 interface Checker<Output> {

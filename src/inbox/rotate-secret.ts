@@ -1,6 +1,15 @@
 import { invalid } from '../lib/errors.ts';
 import { openSecrets, rotate, sealSecrets, type StoredSecrets } from './channel-secrets.ts';
-import { check, getChannel, secretNames, shown, soleSecret, type Channel, type ChannelContext } from './channels.ts';
+import {
+  check,
+  getChannel,
+  secretNames,
+  secretShape,
+  shown,
+  soleSecret,
+  type Channel,
+  type ChannelContext,
+} from './channels.ts';
 
 export interface Rotation {
   /** Which secret; may be left out where the provider has one. */
@@ -26,7 +35,8 @@ export async function rotateSecret(
   if (name === undefined || !names.includes(name)) {
     throw invalid(['body', 'secret'], `must be one of ${names.join(', ')}`);
   }
-  const madeValue = rotation.value === undefined ? (provider.newSecret?.() ?? null) : null;
+  const madeValue =
+    rotation.value === undefined && name === soleSecret(provider) ? (provider.newSecret?.() ?? null) : null;
   const value = rotation.value ?? madeValue;
   if (value === null)
     throw invalid(['body', 'value'], 'is required: the provider makes this secret, enter its new value');
@@ -41,12 +51,14 @@ export async function rotateSecret(
       .executeTakeFirstOrThrow();
     const before: StoredSecrets = openSecrets(context.sealer, tenantId, id, secrets);
     const after = rotate(before, name, value, context.now(), rotation.graceSeconds);
-    // The provider's own schema judges the new set as it judged the first.
-    check(
-      provider.secrets,
-      Object.fromEntries(Object.entries(after).map(([key, all]) => [key, all.map((one) => one.value)])),
-      'value',
-    );
+    // The provider's own schema judges the new values as it judged the first.
+    const schema = secretShape(provider)[name];
+    if (schema)
+      check(
+        schema,
+        after[name]?.map((one) => one.value),
+        'value',
+      );
     const changed = await trx
       .updateTable('channels')
       .set({ secrets: sealSecrets(context.sealer, tenantId, id, after), updated_at: context.now() })

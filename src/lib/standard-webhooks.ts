@@ -1,4 +1,5 @@
-import { createHmac, createSecretKey, createPublicKey, randomBytes, type KeyObject } from 'node:crypto';
+import { createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { ed25519Key } from './ed25519.ts';
 
 /**
  * The Standard Webhooks scheme, for what we send and for the providers that use it. The official
@@ -23,10 +24,7 @@ export function webhookKey(secret: string): Uint8Array | undefined {
 /** The Ed25519 key of a `whpk_…` secret, which verifies `v1a` signatures. Undefined for others. */
 export function webhookPublicKey(secret: string): KeyObject | undefined {
   if (!secret.startsWith('whpk_') || !base64.test(secret.slice(5))) return undefined;
-  const bytes = Buffer.from(secret.slice(5), 'base64');
-  if (bytes.byteLength !== 32) return undefined;
-  const jwk = { kty: 'OKP', crv: 'Ed25519', x: bytes.toString('base64url') };
-  return createPublicKey({ key: jwk, format: 'jwk' });
+  return ed25519Key(Buffer.from(secret.slice(5), 'base64'));
 }
 
 /** HMAC-SHA256 over `id.timestamp.body`: the bytes behind `v1,`. */

@@ -9,6 +9,7 @@ import { providers } from '../../src/providers/index.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { eventually, startTestApp, type TestApp } from '../support/test-app.ts';
 import { startTestTarget, type TestTarget } from '../support/test-target.ts';
+import { verifyContext } from '../support/provider-context.ts';
 
 /** The worked examples of CONTRIBUTING.md: what the page shows runs here, with a real message. */
 
@@ -30,7 +31,7 @@ test('the example provider makes of its fixture what the fixture says', async ()
     body: new TextEncoder().encode(body),
   };
   const channel = { secrets: guestbook.secrets.parse({ key }), settings: {} };
-  expect(await guestbook.verify(request, channel, { now: new Date() })).toEqual({ ok: true });
+  expect(await guestbook.verify(request, channel, verifyContext(new Date()))).toEqual({ ok: true });
   const parsed = await guestbook.parse(request, channel);
   expect(JSON.parse(JSON.stringify(parsed))).toEqual(fixture.expected);
   expect(() => parsed.messages.map((message) => parsedMessage.parse(message))).not.toThrow();

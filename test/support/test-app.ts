@@ -1,4 +1,5 @@
 import { serve, type ServerType } from '@hono/node-server';
+import { getConnInfo } from '@hono/node-server/conninfo';
 import { createTenant, ensureFirstAdmin, firstTenantId } from '../../src/access/tenants.ts';
 import { createToken } from '../../src/access/tokens.ts';
 import { createApp, type App, type Overrides } from '../../src/app.ts';
@@ -62,6 +63,7 @@ export async function startTestApp(database: DatabaseHandle, options: TestAppOpt
       secretKey: options.secretKey ?? newSealingKey(),
       logger: options.logger ?? silentLogger,
       loadAsset: loadSwaggerAsset,
+      peerAddress: (c) => getConnInfo(c).remote.address,
     },
     { pollMs: 50, ...options.overrides },
   );

@@ -286,6 +286,7 @@ describe("README's configuration table", () => {
     PUBLIC_URL: 'publicUrl',
     ROLE: 'role',
     ALLOW_PRIVATE_TARGETS: 'allowPrivateTargets',
+    TRUSTED_PROXIES: 'trustedProxies',
     INBOUND_DOMAIN: 'inboundDomain',
     LOG_LEVEL: 'logLevel',
     DATABASE_POOL_SIZE: 'databasePoolSize',

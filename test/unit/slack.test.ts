@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { signSlack } from '../../demo/sign.ts';
 import { providers } from '../../src/providers/index.ts';
+import { handshakeContext, verifyContext } from '../support/provider-context.ts';
 
 const provider = providers.get('slack');
 if (!provider) throw new Error('no provider');
@@ -22,8 +23,8 @@ const form = { 'content-type': 'application/x-www-form-urlencoded' };
 
 test('a challenge is answered as plain text, and only when its signature held', () => {
   const request = requestOf(challenge, { 'content-type': 'application/json' });
-  expect(provider.handshake?.(request, channel, { now, verified: false })).toBeUndefined();
-  expect(provider.handshake?.(request, channel, { now, verified: true })).toEqual({
+  expect(provider.handshake?.(request, channel, handshakeContext(now, { verified: false }))).toBeUndefined();
+  expect(provider.handshake?.(request, channel, handshakeContext(now))).toEqual({
     status: 200,
     headers: { 'content-type': 'text/plain; charset=utf-8' },
     body: '<b>x</b>',
@@ -32,26 +33,29 @@ test('a challenge is answered as plain text, and only when its signature held', 
 
 test('the certificate probe is answered without a signature, and with nothing', () => {
   const probe = requestOf('ssl_check=1&token=x', form);
-  expect(provider.handshake?.(probe, channel, { now, verified: false })).toEqual({ status: 200 });
+  expect(provider.handshake?.(probe, channel, handshakeContext(now, { verified: false }))).toEqual({ status: 200 });
   for (const body of ['ssl_check=0', 'command=ssl_check%3D1', challenge]) {
-    expect(provider.handshake?.(requestOf(body, form), channel, { now, verified: true })).toBeUndefined();
+    expect(provider.handshake?.(requestOf(body, form), channel, handshakeContext(now))).toBeUndefined();
   }
   const asJson = requestOf('ssl_check=1', { 'content-type': 'application/json' });
-  expect(provider.handshake?.(asJson, channel, { now, verified: false })).toBeUndefined();
+  expect(provider.handshake?.(asJson, channel, handshakeContext(now, { verified: false }))).toBeUndefined();
 });
 
 test('the body is signed as its bytes, also where they are not UTF-8', () => {
   const body = Uint8Array.of(0x7b, 0xff, 0x7d);
   const { headers } = signSlack({ secret, body, now });
   const request = { method: 'POST', url: 'https://post.example/', headers: new Headers(headers), body };
-  expect(provider.verify(request, channel, { now })).toEqual({ ok: true });
+  expect(provider.verify(request, channel, verifyContext(now))).toEqual({ ok: true });
   const replaced = { ...request, body: new TextEncoder().encode('{\u{fffd}}') };
-  expect(provider.verify(replaced, channel, { now })).toEqual({ ok: false, reason: 'bad_signature' });
+  expect(provider.verify(replaced, channel, verifyContext(now))).toEqual({ ok: false, reason: 'bad_signature' });
 });
 
 test('a timestamp from the future is refused, although the signature holds', () => {
   const { headers } = signSlack({ secret, body: '{}', now: new Date(now.getTime() + 301_000) });
-  expect(provider.verify(requestOf('{}', headers), channel, { now })).toEqual({ ok: false, reason: 'stale_timestamp' });
+  expect(provider.verify(requestOf('{}', headers), channel, verifyContext(now))).toEqual({
+    ok: false,
+    reason: 'stale_timestamp',
+  });
 });
 
 test('a mention and the message of the same post have one dedupe key', async () => {

@@ -3,8 +3,9 @@ import { expect, test } from 'vitest';
 import { signStandardWebhook } from '../../demo/sign.ts';
 import { newWebhookSecret, webhookHeaders, webhookKey, webhookPublicKey } from '../../src/lib/standard-webhooks.ts';
 import { providers } from '../../src/providers/index.ts';
-import { isDeeperThan, keepJson } from '../../src/providers/kept-json.ts';
+import { isDeeperThan, keepJson } from '../../src/providers/kit/kept-json.ts';
 import { jsonPointer, readPointer } from '../../src/providers/standard-webhooks/pointer.ts';
+import { verifyContext } from '../support/provider-context.ts';
 
 const provider = providers.get('standard-webhooks');
 if (!provider) throw new Error('no provider');
@@ -15,7 +16,11 @@ const body = new TextEncoder().encode('{"sender":"u1"}');
 
 function verify(headers: Record<string, string>, secrets: string | string[] = secret, bytes: Uint8Array = body) {
   const request = { method: 'POST', url: 'https://post.example/', headers: new Headers(headers), body: bytes };
-  return provider?.verify(request, { secrets: provider.secrets.parse({ secret: secrets }), settings: {} }, { now });
+  return provider?.verify(
+    request,
+    { secrets: provider.secrets.parse({ secret: secrets }), settings: {} },
+    verifyContext(now),
+  );
 }
 
 function renamed(headers: Record<string, string>): Record<string, string> {

@@ -2,6 +2,7 @@ import { getExpectedTwilioSignature } from 'twilio/lib/webhooks/webhooks.js';
 import { expect, test } from 'vitest';
 import { signTwilioForm, signTwilioGet, signTwilioJson } from '../../demo/sign.ts';
 import { providers } from '../../src/providers/index.ts';
+import { verifyContext } from '../support/provider-context.ts';
 
 const provider = providers.get('twilio');
 if (!provider) throw new Error('no provider');
@@ -17,7 +18,7 @@ function requestOf(signed: Signed, received = signed.url) {
 
 function verify(signed: Signed, received?: string, settings: Record<string, unknown> = {}) {
   const channel = { secrets: { authToken: [authToken] }, settings: provider?.settings.parse(settings) ?? {} };
-  return provider?.verify(requestOf(signed, received), channel, { now: new Date() });
+  return provider?.verify(requestOf(signed, received), channel, verifyContext(new Date()));
 }
 
 const refused = { ok: false, reason: 'bad_signature' };
@@ -113,9 +114,10 @@ test('two hashes in the URL, or one that is none, cover nothing', () => {
 });
 
 test('the answer is empty TwiML, so that nothing is sent back as a message', () => {
-  expect(provider.acknowledge?.()).toMatchObject({
+  const request = { method: 'POST', url: '', headers: new Headers(), body: new Uint8Array() };
+  expect(provider.acknowledge?.(request)).toMatchObject({
     status: 200,
     headers: { 'content-type': expect.stringContaining('text/xml') },
   });
-  expect(provider.acknowledge?.().body).toBe('<?xml version="1.0" encoding="UTF-8"?><Response/>');
+  expect(provider.acknowledge?.(request).body).toBe('<?xml version="1.0" encoding="UTF-8"?><Response/>');
 });

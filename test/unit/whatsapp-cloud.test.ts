@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { providers } from '../../src/providers/index.ts';
+import { handshakeContext, verifyContext } from '../support/provider-context.ts';
 
 const provider = providers.get('whatsapp-cloud');
 if (!provider) throw new Error('no provider');
@@ -13,7 +14,7 @@ function requestOf(query: string, method = 'GET', headers: Record<string, string
 }
 
 function shake(query: string, method = 'GET') {
-  return provider?.handshake?.(requestOf(query, method), channel, { now, verified: false });
+  return provider?.handshake?.(requestOf(query, method), channel, handshakeContext(now, { verified: false }));
 }
 
 const answered = { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: '1158201444' };
@@ -50,8 +51,8 @@ test('only a GET is a handshake', () => {
 test('a GET never verifies, even where an empty body is signed', () => {
   const signature = `sha256=${createHmac('sha256', 'app-secret').digest('hex')}`;
   const signed = requestOf('', 'GET', { 'x-hub-signature-256': signature });
-  expect(provider.verify(signed, channel, { now })).toEqual({ ok: false, reason: 'missing_signature' });
-  expect(provider.verify({ ...signed, method: 'POST' }, channel, { now })).toEqual({ ok: true });
+  expect(provider.verify(signed, channel, verifyContext(now))).toEqual({ ok: false, reason: 'missing_signature' });
+  expect(provider.verify({ ...signed, method: 'POST' }, channel, verifyContext(now))).toEqual({ ok: true });
   const handshake = requestOf('?hub.verify_token=wrong');
-  expect(provider.verify(handshake, channel, { now })).toEqual({ ok: false, reason: 'bad_signature' });
+  expect(provider.verify(handshake, channel, verifyContext(now))).toEqual({ ok: false, reason: 'bad_signature' });
 });

@@ -1,7 +1,7 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Attachment, Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, present, reasonFrom, textOrNull } from '../fields.ts';
-import { sha256Hex } from '../signature.ts';
+import { boundId, present, reasonFrom, textOrNull } from '../kit/fields.ts';
+import { sha256Hex } from '../kit/signature.ts';
 import { githubAsset, githubPayload, readPayload, type GithubPayload, type GithubSender } from './schema.ts';
 import { eventOf, readWriting, writtenActions, type Written } from './writing.ts';
 

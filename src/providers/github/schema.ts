@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decodeText, listField, readForm, sizeField, textField, type Json } from '../fields.ts';
+import { decodeText, listField, readForm, sizeField, textField, type Json } from '../kit/fields.ts';
 
 /**
  * The fields of GitHub's webhook payloads that we read.

@@ -1,4 +1,4 @@
-import { dateFromMillis, textOrNull } from '../fields.ts';
+import { dateFromMillis, textOrNull } from '../kit/fields.ts';
 import { githubCommit, type GithubPayload, type Writing } from './schema.ts';
 
 /** What of an event becomes a message. */

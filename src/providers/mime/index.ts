@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { newWebhookSecret } from '../../lib/standard-webhooks.ts';
 import { defineProvider } from '../../provider.ts';
-import { webhookSecretList } from '../standard-webhooks-signature.ts';
+import { readRawPart } from '../kit/mail/raw.ts';
+import { webhookSecretList } from '../kit/standard-webhooks-signature.ts';
 import { parseMail } from './parse.ts';
 import { verifyMail } from './verify.ts';
 
@@ -41,4 +42,5 @@ export const mime = defineProvider({
   newSecret: newWebhookSecret,
   verify: verifyMail,
   parse: parseMail,
+  fetchAttachment: (attachment, _channel, { event }) => readRawPart(event.body, attachment.providerId),
 });

@@ -1,6 +1,6 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Attachment, Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromMillis, present, readForm, readJson, reasonFrom, textOrNull } from '../fields.ts';
+import { boundId, dateFromMillis, present, readForm, readJson, reasonFrom, textOrNull } from '../kit/fields.ts';
 import {
   isForm,
   slackAuthorization,

@@ -1,6 +1,6 @@
 import type { ProviderChannel, Reply, Verdict, WebhookRequest } from '../../provider.ts';
-import { readForm, readJson } from '../fields.ts';
-import { accepted, checkTimestamp, decodeHex, equalBytes, hmac, refused, soleHeader } from '../signature.ts';
+import { readForm, readJson } from '../kit/fields.ts';
+import { accepted, checkTimestamp, decodeHex, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
 import { isForm, slackEnvelope } from './schema.ts';
 
 /** Seconds. Slack's own SDK refuses only what is too old; we refuse the future as well. */

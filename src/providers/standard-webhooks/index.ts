@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineProvider } from '../../provider.ts';
-import { webhookSecretList } from '../standard-webhooks-signature.ts';
+import { webhookSecretList } from '../kit/standard-webhooks-signature.ts';
 import { parseStandardWebhook } from './parse.ts';
 import { standardWebhooksSettings } from './settings.ts';
 import { verifyChannel } from './verify.ts';

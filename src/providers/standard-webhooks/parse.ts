@@ -1,8 +1,8 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromMillis, present, readJson, textOrNull } from '../fields.ts';
-import { webhookId } from '../standard-webhooks-signature.ts';
-import { sha256Hex } from '../signature.ts';
+import { boundId, dateFromMillis, present, readJson, textOrNull } from '../kit/fields.ts';
+import { webhookId } from '../kit/standard-webhooks-signature.ts';
+import { sha256Hex } from '../kit/signature.ts';
 import { keepPayload, textOf } from './payload.ts';
 import { readPointer } from './pointer.ts';
 import type { StandardWebhooksSettings } from './settings.ts';

@@ -1,5 +1,5 @@
-import type { Json } from '../fields.ts';
-import { isDeeperThan, keepJson, maxDepth } from '../kept-json.ts';
+import type { Json } from '../kit/fields.ts';
+import { isDeeperThan, keepJson, maxDepth } from '../kit/kept-json.ts';
 
 /** The payload for a message's metadata, or why it is left out there. Scalars are left out as well. */
 export function keepPayload(payload: Json, bodyBytes: number): { payload?: Json; payloadOmitted?: string } {

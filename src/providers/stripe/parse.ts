@@ -1,6 +1,6 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromMillis, present, readJson, textOrNull } from '../fields.ts';
+import { boundId, dateFromMillis, present, readJson, textOrNull } from '../kit/fields.ts';
 import { keepObject, stripeEvent, stripeObject, type StripeEvent, type StripeObject } from './schema.ts';
 
 type Settings = { livemode?: boolean | undefined };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { textField, type Json } from '../fields.ts';
-import { keepJson } from '../kept-json.ts';
+import { textField, type Json } from '../kit/fields.ts';
+import { keepJson } from '../kit/kept-json.ts';
 
 /**
  * The fields of Stripe's events that we read.

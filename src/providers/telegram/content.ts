@@ -1,5 +1,5 @@
 import type { Attachment } from '../../provider.ts';
-import { textOrNull } from '../fields.ts';
+import { textOrNull } from '../kit/fields.ts';
 import { telegramFile, type TelegramFile, type TelegramMessage } from './schema.ts';
 
 /** Whether the message says anything that we know how to keep. */

@@ -1,5 +1,5 @@
 import type { Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromMillis, present, readJson, textOrNull } from '../fields.ts';
+import { boundId, dateFromMillis, present, readJson, textOrNull } from '../kit/fields.ts';
 import { hasContent, readAttachments, readDetails, readText } from './content.ts';
 import {
   serviceFields,

@@ -1,5 +1,5 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { accepted, equalBytes, refused, soleHeader } from '../signature.ts';
+import { accepted, equalBytes, refused, soleHeader } from '../kit/signature.ts';
 
 type Channel = ProviderChannel<{ secret: string[] }, Record<string, unknown>>;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { WebhookRequest } from '../../provider.ts';
-import { readForm, readJson } from '../fields.ts';
+import { readForm, readJson } from '../kit/fields.ts';
 
 /**
  * Where a request's fields are. Both `verify` and `parse` read them here, so that nothing is ever

@@ -1,7 +1,7 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { ChannelKind } from '../../lib/channel-kinds.ts';
 import type { Attachment, Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { boundId, textOrNull } from '../fields.ts';
+import { boundId, textOrNull } from '../kit/fields.ts';
 import { collectFields } from './fields.ts';
 
 /** An inbound message says one of these, if anything; every other status reports on one of ours. */

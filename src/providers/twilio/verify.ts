@@ -1,6 +1,6 @@
 import { validateRequest } from 'twilio/lib/webhooks/webhooks.js';
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { accepted, decodeBase64, decodeHex, equalBytes, refused, sha256Hex, soleHeader } from '../signature.ts';
+import { accepted, decodeBase64, decodeHex, equalBytes, refused, sha256Hex, soleHeader } from '../kit/signature.ts';
 import { bodyHashes, readFields } from './fields.ts';
 
 type Channel = ProviderChannel<{ authToken: string[] }, { publicUrl?: string | undefined }>;

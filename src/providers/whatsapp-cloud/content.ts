@@ -1,5 +1,5 @@
 import type { Attachment } from '../../provider.ts';
-import { present, textOrNull, type Json } from '../fields.ts';
+import { present, textOrNull, type Json } from '../kit/fields.ts';
 import { whatsappCard, whatsappError, whatsappItem, whatsappPhone, type WhatsappMessage } from './schema.ts';
 
 const mediaTypes = ['image', 'video', 'audio', 'document', 'sticker'] as const;

@@ -1,6 +1,6 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Ignored, Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromMillis, present, readJson, reasonFrom, textOrNull } from '../fields.ts';
+import { boundId, dateFromMillis, present, readJson, reasonFrom, textOrNull } from '../kit/fields.ts';
 import { readAttachments, readDetails, readText, writtenTypes } from './content.ts';
 import {
   whatsappChange,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { listField, sizeField, textField } from '../fields.ts';
+import { listField, sizeField, textField } from '../kit/fields.ts';
 
 /**
  * The fields of WhatsApp's webhooks that we read.

@@ -1,5 +1,5 @@
 import type { ProviderChannel, Reply, Verdict, WebhookRequest } from '../../provider.ts';
-import { equalBytes, refused, verifyHubSignature } from '../signature.ts';
+import { equalBytes, refused, verifyHubSignature } from '../kit/signature.ts';
 
 type Channel = ProviderChannel<{ appSecret: string[]; verifyToken: string[] }, Record<string, unknown>>;
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineProvider, secretList } from '../../../../src/provider.ts';
-import { boundId, dateFromMillis, readJson, textField } from '../../../../src/providers/fields.ts';
-import { accepted, decodeHex, equalBytes, hmac, refused, soleHeader } from '../../../../src/providers/signature.ts';
+import { boundId, dateFromMillis, readJson, textField } from '../../../../src/providers/kit/fields.ts';
+import { accepted, decodeHex, equalBytes, hmac, refused, soleHeader } from '../../../../src/providers/kit/signature.ts';
 
 /** The fields that we read. With `textField` one of the wrong type counts as absent. */
 const entry = z.object({

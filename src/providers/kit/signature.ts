@@ -1,5 +1,5 @@
 import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
-import type { RejectReason, Verdict, WebhookRequest } from '../provider.ts';
+import type { RejectReason, Verdict, WebhookRequest } from '../../provider.ts';
 
 /**
  * The signature kit: what every verifier needs, written once. It uses `node:crypto`, which workerd

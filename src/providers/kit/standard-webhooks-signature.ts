@@ -1,7 +1,7 @@
 import { verify as verifyEd25519 } from 'node:crypto';
 import type { z } from 'zod';
-import { webhookKey, webhookMac, webhookPublicKey } from '../lib/standard-webhooks.ts';
-import { secretList, type Verdict, type WebhookRequest } from '../provider.ts';
+import { webhookKey, webhookMac, webhookPublicKey } from '../../lib/standard-webhooks.ts';
+import { secretList, type Verdict, type WebhookRequest } from '../../provider.ts';
 import { accepted, checkTimestamp, decodeBase64, equalBytes, refused, soleHeader } from './signature.ts';
 
 /** The part of the signature kit that the providers signed by Standard Webhooks share. */

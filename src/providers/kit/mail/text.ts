@@ -1,5 +1,4 @@
 import { convert, type HtmlToTextOptions } from 'html-to-text';
-import type { Email } from 'postal-mime';
 
 /**
  * How much HTML is converted; mail that people write stays far below. 20,000 tags take 0.5 s at
@@ -24,7 +23,7 @@ const options: HtmlToTextOptions = {
 };
 
 /** The text of a message: its plain text, else its HTML as text; undefined where it has neither. */
-export function readText(mail: Email): string | undefined {
+export function readText(mail: { text?: string | undefined; html?: string | undefined }): string | undefined {
   const plain = mail.text?.trimEnd();
   if (plain) return plain;
   if (!mail.html) return undefined;

@@ -1,6 +1,5 @@
-import type { Email } from 'postal-mime';
 import { parseAuthenticationResults, type MethodResult } from './authentication-results.ts';
-import { headerValues, mailboxes } from './headers.ts';
+import { headerValues, mailboxes, type MailHeaders } from './headers.ts';
 
 /**
  * Whether a mail server that we trust vouches for the From address: DMARC passed for its domain,
@@ -10,7 +9,7 @@ import { headerValues, mailboxes } from './headers.ts';
  * own on top, so one further down may have come with the message. A message with several From
  * addresses has no one sender to vouch for.
  */
-export function isVouched(mail: Email, trustedAuthservIds: readonly string[]): boolean {
+export function isVouched(mail: MailHeaders, trustedAuthservIds: readonly string[]): boolean {
   const domain = soleFromDomain(mail);
   if (domain === undefined) return false;
   const trusted = new Set(trustedAuthservIds.map((id) => id.toLowerCase()));
@@ -21,7 +20,8 @@ export function isVouched(mail: Email, trustedAuthservIds: readonly string[]): b
   return false;
 }
 
-function soleFromDomain(mail: Email): string | undefined {
+/** The domain of the one From address; undefined where there are several, or none. */
+export function soleFromDomain(mail: MailHeaders): string | undefined {
   if (headerValues(mail, 'from').length !== 1) return undefined;
   const senders = mailboxes(mail, 'from');
   const match = /^[^\s@"<>()[\]\\,;:]+@([^\s@"<>()[\]\\,;:]+)$/.exec(senders[0]?.address ?? '');
@@ -43,12 +43,12 @@ function provesDomain(results: readonly MethodResult[], domain: string): boolean
 }
 
 /**
- * Whether a proven domain speaks for the From domain: it is the same or a parent. Not a child, as
+ * Whether a proven domain (`example.com`, or `@example.com` as in a DKIM signature's i=) speaks for the From domain: it is the same or a parent. Not a child, as
  * DMARC also allows: telling example.com from a suffix under which strangers have subdomains
  * (co.uk, github.io) takes the public suffix list. The mail server has one, and then says
  * `dmarc=pass`.
  */
-function covers(proven: string | undefined, domain: string): boolean {
+export function covers(proven: string | undefined, domain: string): boolean {
   const signer = proven
     ?.slice(proven.lastIndexOf('@') + 1)
     .toLowerCase()

@@ -54,6 +54,15 @@ export function dateFromMillis(millis: number): Date | null {
   return millis >= 0 && millis <= 253_402_300_799_999 ? new Date(millis) : null;
 }
 
+/**
+ * A date from ISO 8601 with a zone, such as `2025-03-04T12:00:00Z`, or null. Without a zone it would
+ * be read in the server's own, and the same bytes must mean the same instant everywhere.
+ */
+export function dateFromIso(text: string | null | undefined): Date | null {
+  const isZoned = /^\d{4}-\d{2}-\d{2}T[\d:.]{5,18}(?:Z|[+-]\d{2}:?\d{2})$/.test(text ?? '');
+  return isZoned ? dateFromMillis(Date.parse(text ?? '')) : null;
+}
+
 /** Text that says something, or null. */
 export function textOrNull(text: string | null | undefined): string | null {
   return text === undefined || text === null || text === '' ? null : text;

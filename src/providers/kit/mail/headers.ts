@@ -1,16 +1,24 @@
-import { addressParser, type Email, type Mailbox } from 'postal-mime';
-import { normalizeIdentity } from '../../lib/identity.ts';
+import { addressParser, decodeWords, type Mailbox } from 'postal-mime';
+import { normalizeIdentity } from '../../../lib/identity.ts';
 import { textOrNull } from '../fields.ts';
 
 /** Reading the header fields of a message. They come topmost first, repeated ones included. */
+export interface MailHeaders {
+  readonly headers: readonly { readonly key: string; readonly value: string }[];
+}
+
+/** Header fields as a service lists them, `[name, value]` topmost first. */
+export function mailHeaders(pairs: Iterable<readonly [name: string, value: string]>): MailHeaders['headers'] {
+  return [...pairs].map(([name, value]) => ({ key: name.trim().toLowerCase(), value: value.trim() }));
+}
 
 /** Every value of a header, topmost first. */
-export function headerValues(mail: Email, name: string): string[] {
+export function headerValues(mail: MailHeaders, name: string): string[] {
   return mail.headers.filter((header) => header.key === name).map((header) => header.value);
 }
 
 /** Every mailbox of a header that has an address, groups opened, addresses lower-cased. */
-export function mailboxes(mail: Email, name: string): Mailbox[] {
+export function mailboxes(mail: MailHeaders, name: string): Mailbox[] {
   return headerValues(mail, name)
     .flatMap((value) => addressParser(value, { flatten: true }))
     .filter((mailbox): mailbox is Mailbox => Boolean(mailbox.address))
@@ -18,7 +26,7 @@ export function mailboxes(mail: Email, name: string): Mailbox[] {
 }
 
 /** The addresses of a header, at most `limit`: a header may hold two megabytes of them. */
-export function addresses(mail: Email, name: string, limit = 100): string[] {
+export function addresses(mail: MailHeaders, name: string, limit = 100): string[] {
   return mailboxes(mail, name)
     .slice(0, limit)
     .map((mailbox) => mailbox.address);
@@ -28,7 +36,7 @@ export function addresses(mail: Email, name: string, limit = 100): string[] {
  * Who it is from: From, or where there is none Sender or the envelope's sender. Undefined where
  * the message names nobody.
  */
-export function findSender(mail: Email): { address: string; displayName: string | null } | undefined {
+export function findSender(mail: MailHeaders): { address: string; displayName: string | null } | undefined {
   for (const name of ['from', 'sender', 'return-path']) {
     const mailbox = mailboxes(mail, name)[0];
     if (mailbox) return { address: mailbox.address, displayName: textOrNull(mailbox.name.trim()) };
@@ -40,7 +48,7 @@ export function findSender(mail: Email): { address: string; displayName: string 
  * Who it is to. The receiving mail server writes the envelope's recipient on top; Bcc and aliases
  * are nowhere else. With an inbound domain, the first recipient in it counts.
  */
-export function findRecipient(mail: Email, inboundDomain: string | undefined): string | null {
+export function findRecipient(mail: MailHeaders, inboundDomain: string | undefined): string | null {
   const candidates = ['x-original-to', 'delivered-to', 'envelope-to', 'to', 'cc'].flatMap((name) =>
     addresses(mail, name),
   );
@@ -49,8 +57,14 @@ export function findRecipient(mail: Email, inboundDomain: string | undefined): s
   return inDomain ?? candidates[0] ?? null;
 }
 
+/** The subject in plain text, or undefined where there is none. */
+export function readSubject(mail: MailHeaders): string | undefined {
+  const subject = headerValues(mail, 'subject')[0];
+  return subject === undefined ? undefined : decodeWords(subject);
+}
+
 /** The message ids in a header, without angle brackets: `<a@x> <b@x>` is `a@x`, `b@x`. */
-export function messageIds(mail: Email, name: string): string[] {
+export function messageIds(mail: MailHeaders, name: string): string[] {
   const text = headerValues(mail, name)[0] ?? '';
   const bracketed = [...text.matchAll(/<([^<>]+)>/g)].map((match) => match[1]?.trim() ?? '');
   const ids = bracketed.length > 0 ? bracketed : text.split(/\s+/);
@@ -61,7 +75,7 @@ export function messageIds(mail: Email, name: string): string[] {
  * The Date header in milliseconds since 1970; NaN where it cannot be read, or has no zone and would
  * be read in the server's own.
  */
-export function sendingTime(mail: Email): number {
+export function sendingTime(mail: MailHeaders): number {
   // A date takes 40 characters; megabytes of white space would keep the pattern busy for hours.
   const text = (headerValues(mail, 'date')[0] ?? '').slice(0, 100);
   return /(?:[+-]\d{4}|\b[A-Z]{1,4})\s*(?:\([^()]*\))?\s*$/.test(text) ? Date.parse(text) : Number.NaN;
@@ -71,7 +85,7 @@ export function sendingTime(mail: Email): number {
  * The signs that a machine wrote it, for whoever answers: mail that answers itself loops. Nothing
  * is ignored for them, a newsletter or a bounce may be what somebody waits for.
  */
-export function automaticSigns(mail: Email): string[] {
+export function automaticSigns(mail: MailHeaders): string[] {
   const has = (name: string, test: RegExp): boolean =>
     headerValues(mail, name).some((value) => test.test(value.trim()));
   const from = findSender(mail)?.address ?? '';

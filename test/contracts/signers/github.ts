@@ -1,0 +1,40 @@
+import { hmacHex, type Signer } from '../signer.ts';
+
+export const signer: Signer = {
+  secrets: { secret: "It's a Secret to Everybody" },
+  nextSecrets: { secret: '4f1e2d3c4b5a69788796a5b4c3d2e1f0' },
+  headers: ['x-hub-signature-256'],
+  covers: 'bytes',
+  sign: (fixture, secrets) => ({
+    method: 'POST',
+    headers: {
+      'content-type': fixture.form ? 'application/x-www-form-urlencoded' : 'application/json',
+      'x-github-delivery': `delivery-${fixture.name}`,
+      'x-github-event': fixture.variant ?? '',
+      'x-hub-signature-256': `sha256=${hmacHex('sha256', secrets['secret'] ?? '', fixture.bytes)}`,
+    },
+    body: fixture.bytes,
+  }),
+  fields: [
+    'action',
+    'sender',
+    'repository',
+    'issue',
+    'pull_request',
+    'discussion',
+    'comment',
+    'review',
+    'release',
+    'id',
+    'number',
+    'login',
+    'full_name',
+    'body',
+    'created_at',
+    'commits',
+    'ref',
+    'after',
+    'assets',
+    'payload',
+  ],
+};
