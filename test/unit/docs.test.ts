@@ -28,7 +28,7 @@ function read(path: string): string {
 
 /** Every file and folder of the repository, from the root, folders without a slash at the end. */
 function listTree(folder: string): string[] {
-  const unlisted = new Set(['.git', 'node_modules', '.postroom', 'coverage', 'tmp']);
+  const unlisted = new Set(['.git', 'node_modules', '.postroom', 'coverage', 'tmp', '.wrangler']);
   return readdirSync(join(root, folder), { withFileTypes: true })
     .filter((entry) => !unlisted.has(entry.name))
     .flatMap((entry) => {

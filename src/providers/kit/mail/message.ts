@@ -43,12 +43,16 @@ export function mailMessage(mail: Mail, receipt: MailReceipt): ParsedMessage {
   const sender = findSender(mail);
   const { recipient } = receipt;
   const ownId = messageIds(mail, 'message-id')[0];
-  const id = ownId ?? hash(mail.content);
   const references = messageIds(mail, 'references');
   const inReplyTo = messageIds(mail, 'in-reply-to')[0];
   const date = headerValues(mail, 'date')[0];
   const subject = readSubject(mail);
   const signs = automaticSigns(mail);
+  // Message-ID alone will not do: the sender chooses it, some senders give every mail the same one,
+  // and one mail to two of our mailboxes is two messages.
+  const named = [ownId, recipient, sender?.address, date, subject].map((value) => value ?? null);
+  const dedupeKey = hash([JSON.stringify(named), ...mail.content]);
+  const id = ownId ?? dedupeKey;
   return {
     channel: 'email',
     externalIdentity: boundId(sender?.address ?? unknownSender),
@@ -74,12 +78,7 @@ export function mailMessage(mail: Mail, receipt: MailReceipt): ParsedMessage {
     }),
     sentAt: dateFromMillis(sendingTime(mail)),
     vouched: receipt.vouched,
-    // Message-ID alone will not do: the sender chooses it, some senders give every mail the same
-    // one, and one mail to two of our mailboxes is two messages.
-    dedupeKey: hash([
-      JSON.stringify([id, recipient, sender?.address, date, subject].map((value) => value ?? null)),
-      ...mail.content,
-    ]),
+    dedupeKey,
   };
 }
 
