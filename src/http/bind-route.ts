@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createEndpoint, getEndpoint, wholeChannelEndpoint } from '../inbox/endpoints.ts';
-import { emailChannel, getChannel, type ChannelContext } from '../inbox/channels.ts';
+import { emailChannel, getChannelKind, type ChannelContext } from '../inbox/channels.ts';
 import type { Handler } from '../handler.ts';
 import { invalid, PostroomError } from '../lib/errors.ts';
 import { getTarget, type Target } from '../outbox/targets.ts';
@@ -107,7 +107,7 @@ export async function bindRoute(
   }
   if (channelId) {
     if (scope === 'endpoint') throw invalid(['body', 'endpointId'], 'is required for a route of one endpoint');
-    await orInvalid(getChannel(context.db, tenantId, channelId), ['body', 'channelId'], 'there is no such channel');
+    await orInvalid(getChannelKind(context.db, tenantId, channelId), ['body', 'channelId'], 'there is no such channel');
     const endpoint = await wholeChannelEndpoint(context.db, tenantId, channelId);
     return { channelId, endpointId: endpoint.id };
   }

@@ -34,6 +34,10 @@ const channelView = z
     settings: freeObject,
     status: z.enum(['active', 'paused', 'deleted']),
     ingestUrl: z.string().openapi({ description: 'What to enter at the provider.' }),
+    missingSecrets: z.array(z.string()).openapi({
+      description:
+        'Secrets that the provider shows only once it knows the URL: until rotate-secret has entered them, everything is refused.',
+    }),
     createdAt: timestamp,
     updatedAt: timestamp,
   })
@@ -84,6 +88,7 @@ export function channelRoutes(services: Services): OpenAPIHono<ApiEnv> {
       settings: row.settings,
       status: row.status,
       ingestUrl: `${services.publicUrl ?? new URL(requestUrl).origin}/in/${row.id}`,
+      missingSecrets: [...row.missingSecrets],
       createdAt: row.created_at.toISOString(),
       updatedAt: row.updated_at.toISOString(),
     };
@@ -133,7 +138,7 @@ export function channelRoutes(services: Services): OpenAPIHono<ApiEnv> {
         responses: { 200: json(pageOf(channelView), 'Channels, newest first'), ...errors },
       }),
       async (c) => {
-        const page = await listChannels(db, c.var.caller.tenantId, c.req.valid('query'));
+        const page = await listChannels(context, c.var.caller.tenantId, c.req.valid('query'));
         return c.json(
           { items: page.items.map((row) => showChannel(row, c.req.url)), nextCursor: page.nextCursor },
           200,
@@ -151,7 +156,7 @@ export function channelRoutes(services: Services): OpenAPIHono<ApiEnv> {
         responses: { 200: json(channelView, 'The channel'), ...errors, ...notFoundError },
       }),
       async (c) => {
-        const row = await getChannel(db, c.var.caller.tenantId, c.req.valid('param').channelId);
+        const row = await getChannel(context, c.var.caller.tenantId, c.req.valid('param').channelId);
         return c.json(showChannel(row, c.req.url), 200);
       },
     )
@@ -282,7 +287,7 @@ export function channelRoutes(services: Services): OpenAPIHono<ApiEnv> {
       async (c) => {
         const { channelId } = c.req.valid('param');
         const { tenantId } = c.var.caller;
-        await getChannel(db, tenantId, channelId);
+        await getChannel(context, tenantId, channelId);
         const rows = await listRejections(db, tenantId, channelId, 200);
         return c.json(
           {

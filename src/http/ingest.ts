@@ -1,7 +1,7 @@
 import { Hono, type Context } from 'hono';
 import type { Arrival } from '../inbox/accept.ts';
 import type { LiveChannel } from '../inbox/channel-directory.ts';
-import { requiredSecrets, secretNames } from '../inbox/channels.ts';
+import { completeSecrets, requiredSecrets } from '../inbox/provider-secrets.ts';
 import { messageOf, PostroomError, RetryableError } from '../lib/errors.ts';
 import { OutboundError } from '../lib/safe-fetch.ts';
 import type {
@@ -71,7 +71,7 @@ async function receive(
     headers: raw.headers,
     body,
   };
-  const channel: AnyChannel = { secrets: allSecrets(provider, live.secrets(now)), settings: live.settings };
+  const channel: AnyChannel = { secrets: completeSecrets(provider, live.secrets(now)), settings: live.settings };
 
   const verdict = await verify(services, provider, request, channel, {
     now,
@@ -103,11 +103,6 @@ async function receive(
   };
   await services.inbox.accept(arrival);
   return answer(acknowledge(services, provider, request));
-}
-
-/** Every secret that the provider knows, those that are not there as empty lists. */
-function allSecrets(provider: Provider, secrets: Record<string, string[]>): Record<string, string[]> {
-  return { ...Object.fromEntries(secretNames(provider).map((name) => [name, []])), ...secrets };
 }
 
 function lacksSecret(provider: Provider, secrets: Record<string, string[]>): boolean {

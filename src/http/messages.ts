@@ -1,4 +1,5 @@
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi';
+import { fetchAttachment, type AttachmentFile } from '../inbox/attachments.ts';
 import { findEventSummary } from '../inbox/events.ts';
 import { getMessage, listMessages } from '../inbox/messages.ts';
 import { showMessage } from '../db/message-view.ts';
@@ -6,7 +7,17 @@ import { channelKinds } from '../lib/channel-kinds.ts';
 import { listAttempts, listMessageDeliveries } from '../outbox/deliveries.ts';
 import { attemptView, deliveryView, showAttempt, showDelivery } from './deliveries.ts';
 import { eventSummaryView, showEventSummary } from './events.ts';
-import { createPart, errors, freeObject, json, notFoundError, offsetQuery, security, timestamp } from './openapi.ts';
+import {
+  conflictError,
+  createPart,
+  errors,
+  freeObject,
+  json,
+  notFoundError,
+  offsetQuery,
+  security,
+  timestamp,
+} from './openapi.ts';
 import type { ApiEnv, Services } from './services.ts';
 
 const inboundMessage = z
@@ -54,11 +65,17 @@ const trace = z
   })
   .openapi('MessageTrace');
 
+const file = {
+  description: 'The bytes',
+  content: { '*/*': { schema: z.string().openapi({ format: 'binary' }) } },
+} as const;
+
 const messageParam = z.object({ message_id: z.uuid() });
 const tags = ['inbound'];
 
 /** `/api/v1/inbound/messages`: what arrived, to the contract's letter, and each message's trace. */
-export function messageRoutes({ db }: Services): OpenAPIHono<ApiEnv> {
+export function messageRoutes(services: Services): OpenAPIHono<ApiEnv> {
+  const { db } = services;
   return createPart()
     .openapi(
       createRoute({
@@ -121,5 +138,49 @@ export function messageRoutes({ db }: Services): OpenAPIHono<ApiEnv> {
           200,
         );
       },
+    )
+    .openapi(
+      createRoute({
+        method: 'get',
+        path: '/inbound/messages/{message_id}/attachments/{index}',
+        tags,
+        security,
+        summary: 'Download an attachment',
+        description:
+          'The bytes of the attachment at this place of the message’s `attachments`, counted from 0: out of the stored event, or from the provider with the channel’s credentials. 409 says what the channel lacks.',
+        request: { params: messageParam.extend({ index: z.coerce.number().int().min(0).max(9_999) }) },
+        responses: { 200: file, ...errors, ...notFoundError, ...conflictError },
+      }),
+      async (c) => {
+        const { message_id: messageId, index } = c.req.valid('param');
+        return sendFile(await fetchAttachment(services, c.var.caller.tenantId, messageId, index));
+      },
     );
+}
+
+/**
+ * Strangers write these files: they are only ever offered for saving, and a browser that shows one
+ * all the same runs nothing in it.
+ */
+function sendFile({ attachment, contentType, body: bytes }: AttachmentFile): Response {
+  const type = contentType ?? attachment.contentType ?? '';
+  const name = encodeURIComponent((attachment.name ?? 'attachment').toWellFormed()).replace(
+    /['()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return new Response(new Uint8Array(bytes), {
+    headers: {
+      'content-type':
+        /^[\w.+-]+\/[\w.+-]+$/.test(type.split(';', 1)[0] ?? '') && isPrintable(type)
+          ? type
+          : 'application/octet-stream',
+      'content-disposition': `attachment; filename*=UTF-8''${name}`,
+      'content-security-policy': 'sandbox',
+      'x-content-type-options': 'nosniff',
+    },
+  });
+}
+
+function isPrintable(text: string): boolean {
+  return /^[\x20-\x7e]{1,200}$/.test(text);
 }

@@ -1,13 +1,18 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely';
 import { toPage, type Page, type PageQuery } from '../db/page.ts';
 import type { ChannelsTable, Database } from '../db/schema.ts';
+import type { ChannelKind } from '../lib/channel-kinds.ts';
 import { invalid, notFound } from '../lib/errors.ts';
 import { newId } from '../lib/ids.ts';
 import type { Sealer } from '../lib/sealing.ts';
 import type { Provider } from '../provider.ts';
-import { fromGiven, sealSecrets } from './channel-secrets.ts';
+import { check, requiredSecrets, soleSecret } from './provider-secrets.ts';
+import { fromGiven, liveSecrets, openSecrets, sealSecrets } from './channel-secrets.ts';
 
-export type Channel = Omit<Selectable<ChannelsTable>, 'secrets'>;
+export type Channel = Omit<Selectable<ChannelsTable>, 'secrets'> & {
+  /** Secrets without which it refuses everything, and which are still to be entered. */
+  readonly missingSecrets: readonly string[];
+};
 
 /** What the use-cases of channels work with. */
 export interface ChannelContext {
@@ -24,18 +29,28 @@ export interface NewChannel {
   readonly settings: unknown;
 }
 
-/** The columns of a channel that anybody may see: all but its secrets. */
-export const shown = [
+/** The columns of a channel; `toChannel` leaves its secrets out. */
+export const channelColumns = [
   'tenant_id',
   'id',
   'kind',
   'provider',
   'name',
+  'secrets',
   'settings',
   'status',
   'created_at',
   'updated_at',
 ] as const;
+
+/** A channel's row as anybody may see it: of its secrets only which are missing. */
+export function toChannel(context: ChannelContext, row: Selectable<ChannelsTable>): Channel {
+  const { secrets: sealed, ...rest } = row;
+  const provider = context.providers.get(row.provider);
+  const live = liveSecrets(openSecrets(context.sealer, row.tenant_id, row.id, sealed), context.now());
+  const missingSecrets = provider ? requiredSecrets(provider).filter((name) => !live[name]?.length) : [];
+  return { ...rest, missingSecrets };
+}
 
 /** A secret that Postroom made, to be shown in the one answer to who asked for it. */
 export interface MadeSecret {
@@ -77,9 +92,9 @@ export async function createChannel(
       secrets: sealSecrets(context.sealer, tenantId, id, fromGiven(secrets)),
       settings: JSON.stringify(settings),
     })
-    .returning(shown)
+    .returning(channelColumns)
     .executeTakeFirstOrThrow();
-  return { channel, madeSecret };
+  return { channel: toChannel(context, channel), madeSecret };
 }
 
 function isEmpty(given: unknown): boolean {
@@ -91,81 +106,43 @@ function makeSecret(provider: Provider): MadeSecret | null {
   return name !== undefined && provider.newSecret ? { name, value: provider.newSecret() } : null;
 }
 
-const namesOf = new WeakMap<Provider, { readonly all: readonly string[]; readonly required: readonly string[] }>();
-
-/** From the provider's schema; a secret is required where its schema does not take `undefined`. */
-function readNames(provider: Provider): { readonly all: readonly string[]; readonly required: readonly string[] } {
-  const known = namesOf.get(provider);
-  if (known) return known;
-  const shape = secretShape(provider);
-  const all = Object.keys(shape);
-  const names = { all, required: all.filter((name) => !shape[name]?.safeParse(undefined).success) };
-  namesOf.set(provider, names);
-  return names;
-}
-
-/** The schemas of a provider's secrets, by name. */
-export function secretShape(provider: Provider): Readonly<Record<string, Checker<string[]>>> {
-  return (provider.secrets as unknown as { shape?: Record<string, Checker<string[]>> }).shape ?? {};
-}
-
-/** The names of a provider's secrets. */
-export function secretNames(provider: Provider): readonly string[] {
-  return readNames(provider).all;
-}
-
-/** The names of those without which nothing can be verified. */
-export function requiredSecrets(provider: Provider): readonly string[] {
-  return readNames(provider).required;
-}
-
-/** The name of a provider's required secret where it has just one. */
-export function soleSecret(provider: Provider): string | undefined {
-  const { required } = readNames(provider);
-  return required.length === 1 ? required[0] : undefined;
-}
-
-interface Checker<Output> {
-  safeParse(
-    value: unknown,
-  ):
-    | { success: true; data: Output }
-    | { success: false; error: { issues: { path: PropertyKey[]; message: string; code?: string }[] } };
-}
-
-/** Judges a value by a provider's schema. @throws PostroomError `invalid`, which names the field. */
-export function check<Output>(schema: Checker<Output>, value: unknown, field: string): Output {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const path = (issue?.path ?? []).map((part) => (typeof part === 'number' ? part : String(part)));
-  throw invalid(['body', field, ...path], issue?.message ?? 'is wrong', issue?.code);
-}
-
-export async function listChannels(db: Kysely<Database>, tenantId: string, page: PageQuery): Promise<Page<Channel>> {
-  const rows = await db
+export async function listChannels(context: ChannelContext, tenantId: string, page: PageQuery): Promise<Page<Channel>> {
+  const rows = await context.db
     .selectFrom('channels')
-    .select(shown)
+    .select(channelColumns)
     .where('tenant_id', '=', tenantId)
     .where('status', '!=', 'deleted')
     .$if(page.cursor !== undefined, (query) => query.where('id', '<', page.cursor as string))
     .orderBy('id', 'desc')
     .limit(page.limit + 1)
     .execute();
-  return toPage(rows, page.limit, (row) => row);
+  return toPage(rows, page.limit, (row) => toChannel(context, row));
 }
 
 /** @throws PostroomError `not_found`. */
-export async function getChannel(db: Kysely<Database>, tenantId: string, id: string): Promise<Channel> {
-  const row = await db
+export async function getChannel(context: ChannelContext, tenantId: string, id: string): Promise<Channel> {
+  const row = await context.db
     .selectFrom('channels')
-    .select(shown)
+    .select(channelColumns)
     .where('tenant_id', '=', tenantId)
     .where('id', '=', id)
     .where('status', '!=', 'deleted')
     .executeTakeFirst();
   if (!row) throw notFound('channel', ['path', 'channelId']);
-  return row;
+  return toChannel(context, row);
+}
+
+/** The kind of a channel that is there. @throws PostroomError `not_found`. */
+export async function getChannelKind(db: Kysely<Database>, tenantId: string, id: string): Promise<ChannelKind> {
+  const row = await db
+    .selectFrom('channels')
+    .select('kind')
+    .where('tenant_id', '=', tenantId)
+    .where('id', '=', id)
+    .where('status', '!=', 'deleted')
+    .executeTakeFirst();
+  if (!row) throw notFound('channel', ['path', 'channelId']);
+  return row.kind;
 }
 
 export interface ChannelChange {
@@ -184,7 +161,7 @@ export async function updateChannel(
   id: string,
   change: ChannelChange,
 ): Promise<Channel> {
-  const current = await getChannel(context.db, tenantId, id);
+  const current = await getChannel(context, tenantId, id);
   const provider = context.providers.get(current.provider);
   const settings =
     change.settings === undefined || !provider ? undefined : check(provider.settings, change.settings, 'settings');
@@ -200,11 +177,11 @@ export async function updateChannel(
       .where('tenant_id', '=', tenantId)
       .where('id', '=', id)
       .where('status', '!=', 'deleted')
-      .returning(shown)
+      .returning(channelColumns)
       .executeTakeFirst();
     if (!row) throw notFound('channel', ['path', 'channelId']);
     if (row.status === 'active') await releaseHeld(trx, tenantId, id);
-    return row;
+    return toChannel(context, row);
   });
 }
 
@@ -247,13 +224,13 @@ async function releaseHeld(trx: Transaction<Database>, tenantId: string, channel
 export async function emailChannel(context: ChannelContext, tenantId: string): Promise<Channel> {
   const row = await context.db
     .selectFrom('channels')
-    .select(shown)
+    .select(channelColumns)
     .where('tenant_id', '=', tenantId)
     .where('kind', '=', 'email')
     .where('status', '!=', 'deleted')
     .orderBy('id')
     .executeTakeFirst();
-  if (row) return row;
+  if (row) return toChannel(context, row);
   const made = { provider: 'mime', name: 'E-mail', secrets: undefined, settings: {} };
   return (await createChannel(context, tenantId, made)).channel;
 }

@@ -4,7 +4,7 @@ import type { Database, EndpointsTable } from '../db/schema.ts';
 import { conflict, notFound } from '../lib/errors.ts';
 import { newId } from '../lib/ids.ts';
 import { normalizeIdentity } from '../lib/identity.ts';
-import { getChannel } from './channels.ts';
+import { getChannelKind } from './channels.ts';
 
 export type Endpoint = Selectable<EndpointsTable>;
 
@@ -22,14 +22,14 @@ export async function createEndpoint(
   channelId: string,
   given: { address: string; displayName: string | null },
 ): Promise<Endpoint> {
-  const channel = await getChannel(db, tenantId, channelId);
+  const kind = await getChannelKind(db, tenantId, channelId);
   const row = await db
     .insertInto('endpoints')
     .values({
       tenant_id: tenantId,
       id: newId(),
       channel_id: channelId,
-      address: normalizeIdentity(channel.kind, given.address),
+      address: normalizeIdentity(kind, given.address),
       display_name: given.displayName,
     })
     .onConflict((clash) => clash.columns(['tenant_id', 'channel_id', 'address']).doNothing())
@@ -45,7 +45,7 @@ export async function wholeChannelEndpoint(
   tenantId: string,
   channelId: string,
 ): Promise<Endpoint> {
-  await getChannel(db, tenantId, channelId);
+  await getChannelKind(db, tenantId, channelId);
   return await db
     .insertInto('endpoints')
     .values({ tenant_id: tenantId, id: newId(), channel_id: channelId, address: anyAddress, display_name: null })
@@ -61,7 +61,7 @@ export async function listEndpoints(
   channelId: string,
   page: PageQuery,
 ): Promise<Page<Endpoint>> {
-  await getChannel(db, tenantId, channelId);
+  await getChannelKind(db, tenantId, channelId);
   const rows = await db
     .selectFrom('endpoints')
     .selectAll()

@@ -44,14 +44,19 @@ export async function listEvents(
   return toPage(rows, filter.limit, (row) => row);
 }
 
-/** @throws PostroomError `not_found`. */
-export async function getEvent(db: Kysely<Database>, tenantId: string, id: string): Promise<Event> {
-  const row = await db
+/** The event, or undefined where retention has dropped it. */
+export async function findEvent(db: Kysely<Database>, tenantId: string, id: string): Promise<Event | undefined> {
+  return await db
     .selectFrom('events')
     .selectAll()
     .where('tenant_id', '=', tenantId)
     .where('id', '=', id)
     .executeTakeFirst();
+}
+
+/** @throws PostroomError `not_found`. */
+export async function getEvent(db: Kysely<Database>, tenantId: string, id: string): Promise<Event> {
+  const row = await findEvent(db, tenantId, id);
   if (!row) throw notFound('event', ['path', 'eventId']);
   return row;
 }

@@ -1,15 +1,7 @@
 import { invalid } from '../lib/errors.ts';
 import { openSecrets, rotate, sealSecrets, type StoredSecrets } from './channel-secrets.ts';
-import {
-  check,
-  getChannel,
-  secretNames,
-  secretShape,
-  shown,
-  soleSecret,
-  type Channel,
-  type ChannelContext,
-} from './channels.ts';
+import { channelColumns, getChannel, toChannel, type Channel, type ChannelContext } from './channels.ts';
+import { check, secretNames, secretShape, soleSecret } from './provider-secrets.ts';
 
 export interface Rotation {
   /** Which secret; may be left out where the provider has one. */
@@ -27,7 +19,7 @@ export async function rotateSecret(
   id: string,
   rotation: Rotation,
 ): Promise<{ channel: Channel; secret: string; madeValue: string | null }> {
-  const channel = await getChannel(context.db, tenantId, id);
+  const channel = await getChannel(context, tenantId, id);
   const provider = context.providers.get(channel.provider);
   if (!provider) throw invalid(['path', 'channelId'], `the provider ${channel.provider} is not installed`);
   const names = secretNames(provider);
@@ -64,8 +56,8 @@ export async function rotateSecret(
       .set({ secrets: sealSecrets(context.sealer, tenantId, id, after), updated_at: context.now() })
       .where('tenant_id', '=', tenantId)
       .where('id', '=', id)
-      .returning(shown)
+      .returning(channelColumns)
       .executeTakeFirstOrThrow();
-    return { channel: changed, secret: name, madeValue };
+    return { channel: toChannel(context, changed), secret: name, madeValue };
   });
 }
