@@ -101,12 +101,15 @@ export function createApp(config: Config, runtime: Runtime, overrides: Overrides
     concurrency: config.workerConcurrency,
     leaseSeconds: config.leaseSeconds,
     alone: database.kind === 'embedded',
+    callbackBase: config.publicUrl ?? `http://${config.host}:${config.port}`,
   });
   const wakeOutbox = (): void => {
     worker.wake();
     notifyOutbox();
   };
-  const router = createRouter({ db, logger, now, pollMs, onDeliveries: wakeOutbox });
+  const handlerSet = overrides.handlers ?? handlers;
+  const orderOf = (kind: string) => handlerSet.get(kind)?.policy.order ?? 'none';
+  const router = createRouter({ db, logger, now, pollMs, orderOf, onDeliveries: wakeOutbox });
   const wakeRouter = (): void => {
     router.wake();
     notifyInbox();

@@ -56,6 +56,17 @@ export interface TargetAnswer {
   readonly body: string;
 }
 
+/** What a handler returns to wait for its target: made by `ctx.awaitCallback`. */
+export class AwaitingCallback {
+  readonly deadlineMs: number;
+  readonly onDeadline: 'retry' | 'dead';
+
+  constructor(deadlineMs: number, onDeadline: 'retry' | 'dead') {
+    this.deadlineMs = deadlineMs;
+    this.onDeadline = onDeadline;
+  }
+}
+
 /** What a handler may do. It has no database and no environment. */
 export interface HandlerContext {
   /** The same at every attempt of this delivery; give it to whatever you call. */
@@ -69,6 +80,14 @@ export interface HandlerContext {
    * @throws RetryableError or PermanentError, by the target's answer; let them through.
    */
   deliver(body: { readonly type: string; readonly data: Readonly<Record<string, unknown>> }): Promise<TargetAnswer>;
+  /** The one-time URL by which a target tells later how it went; for `awaitCallback`. */
+  callbackUrl(): string;
+  /**
+   * What to return to wait for a callback: the delivery is `awaiting` and holds no worker. The first
+   * call of `callbackUrl` ends it; where none comes within the deadline (at most 30 days), it is tried
+   * again, or dead.
+   */
+  awaitCallback(options: { readonly deadlineMs: number; readonly onDeadline?: 'retry' | 'dead' }): AwaitingCallback;
 }
 
 export interface HandlerRun<Config> {
@@ -88,12 +107,14 @@ export interface Handler<Config extends z.ZodType = z.ZodType> {
   readonly policy: {
     /** How long one run may take; a target's own policy may say less or more. */
     readonly timeoutMs: number;
+    /** Whether runs of one conversation, or one sender, follow each other; a route may say otherwise. */
+    readonly order?: 'none' | 'conversation' | 'sender';
   };
   /**
    * Handles one message. What it returns is stored as the delivery's result. A `PermanentError`
    * makes the delivery dead; anything else that it throws is tried again.
    */
-  run(given: HandlerRun<z.output<Config>>): Promise<Record<string, unknown>>;
+  run(given: HandlerRun<z.output<Config>>): Promise<Record<string, unknown> | AwaitingCallback>;
 }
 
 /** Declares a handler; its config's type reaches `run`. */

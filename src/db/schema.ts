@@ -15,6 +15,9 @@ export interface Database {
   inbound_messages: InboundMessagesTable;
   deliveries: DeliveriesTable;
   attempts: AttemptsTable;
+  workers: WorkersTable;
+  jobs: JobsTable;
+  retention_marks: RetentionMarksTable;
 }
 
 /** Written by PostgreSQL's clock unless given. */
@@ -25,6 +28,7 @@ type Json = ColumnType<unknown, string, string>;
 type NullableJson = ColumnType<unknown, string | null | undefined, string | null>;
 /** int8 comes out as text from both drivers. */
 type BigInt8 = ColumnType<string, number | undefined, number>;
+type NullableBigInt8 = ColumnType<string | null, number | null | undefined, number | null>;
 
 export interface TenantsTable {
   id: string;
@@ -70,6 +74,8 @@ export interface EndpointsTable {
   updated_at: Timestamp;
 }
 
+export type BreakerState = 'closed' | 'open' | 'half_open';
+
 export interface TargetsTable {
   tenant_id: string;
   id: string;
@@ -80,6 +86,11 @@ export interface TargetsTable {
   policy: Json;
   status: Generated<Status>;
   status_reason: string | null;
+  breaker: Generated<BreakerState>;
+  breaker_until: NullableTimestamp;
+  breaker_openings: Generated<number>;
+  breaker_reason: string | null;
+  failing_since: NullableTimestamp;
   created_at: Timestamp;
   updated_at: Timestamp;
 }
@@ -172,6 +183,9 @@ export interface InboundMessagesTable {
   route_target_id: string | null;
   decision: NullableJson;
   error: NullableJson;
+  arrival: BigInt8;
+  traceparent: string | null;
+  blanked_at: NullableTimestamp;
   created_at: Date;
   updated_at: Date;
 }
@@ -193,6 +207,13 @@ export interface DeliveriesTable {
   lease_owner: string | null;
   lease_until: NullableTimestamp;
   replay_of: string | null;
+  ordering_key: string | null;
+  seq: NullableBigInt8;
+  blocked: Generated<boolean>;
+  holds_key: Generated<boolean>;
+  on_deadline: 'retry' | 'dead' | null;
+  callback: NullableJson;
+  job_id: string | null;
   result: NullableJson;
   error: NullableJson;
   created_at: Timestamp;
@@ -200,7 +221,7 @@ export interface DeliveriesTable {
   finished_at: NullableTimestamp;
 }
 
-export type AttemptOutcome = 'succeeded' | 'retry' | 'dead' | 'superseded' | 'lease_expired';
+export type AttemptOutcome = 'succeeded' | 'retry' | 'dead' | 'awaiting' | 'superseded' | 'lease_expired';
 
 export interface AttemptsTable {
   tenant_id: string;
@@ -214,4 +235,38 @@ export interface AttemptsTable {
   response: string | null;
   started_at: Date;
   duration_ms: number;
+}
+
+export interface WorkersTable {
+  name: string;
+  seen_at: Timestamp;
+}
+
+export type JobState = 'pending' | 'running' | 'succeeded' | 'cancelled' | 'failed';
+
+export interface JobsTable {
+  tenant_id: string;
+  id: string;
+  kind: string;
+  filter: Json;
+  options: Json;
+  state: Generated<JobState>;
+  total: number;
+  done: Generated<number>;
+  changed: Generated<number>;
+  position: string | null;
+  error: string | null;
+  run_at: Timestamp;
+  lease_owner: string | null;
+  lease_until: NullableTimestamp;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  finished_at: NullableTimestamp;
+}
+
+export interface RetentionMarksTable {
+  tenant_id: string;
+  work: string;
+  up_to: string;
+  updated_at: Timestamp;
 }

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import type { z } from 'zod';
 import { createEndpoint, getEndpoint, wholeChannelEndpoint } from '../inbox/endpoints.ts';
 import { emailChannel, getChannelKind, type ChannelContext } from '../inbox/channels.ts';
 import type { Handler } from '../handler.ts';
 import { invalid, PostroomError } from '../lib/errors.ts';
 import { getTarget, type Target } from '../outbox/targets.ts';
 import { checkMatch } from '../routing/match.ts';
+import { handlerConfig, routeSettings } from '../routing/route-config.ts';
 import { senderPolicy } from '../routing/sender-policy.ts';
 
 export interface RouteContext extends ChannelContext {
@@ -28,21 +30,18 @@ export function checkConfig(context: RouteContext, handlerKind: string, config: 
       'handler_not_installed',
     );
   }
-  const { match, ...rest } = config;
-  if (match !== undefined && match !== null) {
-    if (typeof match !== 'string') throw invalid(['body', 'config', 'match'], 'must be a CEL expression, as a string');
-    const checked = checkMatch(match);
+  const settings = orConfigInvalid(routeSettings.safeParse(config));
+  if (typeof settings.match === 'string') {
+    const checked = checkMatch(settings.match);
     if (!checked.ok) throw invalid(['body', 'config', 'match'], checked.message, 'match_invalid');
   }
-  const parsed = handler.config.safeParse(rest);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw invalid(
-      ['body', 'config', ...(issue?.path ?? []).map(String)],
-      issue?.message ?? 'is wrong',
-      'config_invalid',
-    );
-  }
+  orConfigInvalid(handler.config.safeParse(handlerConfig(config)));
+}
+
+function orConfigInvalid<Data>(parsed: z.ZodSafeParseResult<Data>): Data {
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw invalid(['body', 'config', ...(issue?.path ?? []).map(String)], issue?.message ?? 'is wrong', 'config_invalid');
 }
 
 /** @throws PostroomError `invalid`. */

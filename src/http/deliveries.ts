@@ -1,5 +1,12 @@
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi';
-import { getDelivery, listDeliveries, replayDelivery, type Attempt, type Delivery } from '../outbox/deliveries.ts';
+import {
+  getDelivery,
+  listDeliveries,
+  replayDelivery,
+  waitingFor,
+  type Attempt,
+  type Delivery,
+} from '../outbox/deliveries.ts';
 import {
   conflictError,
   createPart,
@@ -19,7 +26,7 @@ const states = ['pending', 'running', 'awaiting', 'succeeded', 'dead', 'cancelle
 export const attemptView = z
   .object({
     number: z.int(),
-    outcome: z.enum(['succeeded', 'retry', 'dead', 'superseded', 'lease_expired']),
+    outcome: z.enum(['succeeded', 'retry', 'dead', 'awaiting', 'superseded', 'lease_expired']),
     statusCode: z.int().nullable(),
     error: freeObject.nullable(),
     response: z.string().nullable().openapi({ description: "The beginning of the target's answer." }),
@@ -37,7 +44,13 @@ export const deliveryView = z
     targetId: z.uuid().nullable(),
     handlerKind: z.string(),
     state: z.enum(states),
-    held: z.boolean().openapi({ description: 'It waits because its target is paused.' }),
+    waitingFor: z
+      .enum(['time', 'worker', 'order', 'target_paused', 'target_breaker', 'callback'])
+      .nullable()
+      .openapi({ description: 'Why it does not run now; null where it runs or has ended.' }),
+    orderingKey: z.string().nullable().openapi({ description: 'Deliveries with the same key follow each other.' }),
+    holdsKey: z.boolean().openapi({ description: 'It is dead, and what follows with its key waits for a replay.' }),
+    deadline: timestamp.nullable().openapi({ description: 'Until when it awaits a callback.' }),
     attemptCount: z.int(),
     nextAttemptAt: timestamp.nullable(),
     replayOf: z.uuid().nullable(),
@@ -70,9 +83,12 @@ export function showDelivery(row: Delivery) {
     targetId: row.target_id,
     handlerKind: row.handler_kind,
     state: row.state,
-    held: row.held,
+    waitingFor: waitingFor(row, new Date()),
+    orderingKey: row.ordering_key,
+    holdsKey: row.holds_key,
+    deadline: row.state === 'awaiting' ? row.run_at.toISOString() : null,
     attemptCount: row.attempts,
-    nextAttemptAt: row.state === 'pending' && !row.held ? row.run_at.toISOString() : null,
+    nextAttemptAt: row.state === 'pending' && !row.blocked ? row.run_at.toISOString() : null,
     replayOf: row.replay_of,
     result: row.result as Record<string, unknown> | null,
     error: row.error as Record<string, unknown> | null,

@@ -1,6 +1,7 @@
 import { bodyLimit } from 'hono/body-limit';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { PostroomError } from '../lib/errors.ts';
+import { callbackRoutes } from './callbacks.ts';
 import { channelRoutes } from './channels.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { docsRoutes } from './docs.ts';
@@ -30,7 +31,7 @@ export function createServer(services: Services, serves: Serves): OpenAPIHono<Ap
   const app = new OpenAPIHono<ApiEnv>();
   app.onError((error, c) => answerError(error, c, services.logger));
   app.notFound((c) => c.json(errorBody(['path'], 'there is nothing here', 'not_found'), 404));
-  if (serves.ingest) app.route('/', ingestRoutes(services));
+  if (serves.ingest) app.route('/', ingestRoutes(services)).route('/', callbackRoutes(services));
   app.route('/', healthRoutes(services));
   if (!serves.api) return app;
 

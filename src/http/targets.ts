@@ -23,6 +23,15 @@ const targetView = z
     policy: targetPolicy,
     status: z.enum(['active', 'paused', 'deleted']),
     statusReason: z.string().nullable(),
+    breaker: z
+      .object({
+        state: z.enum(['closed', 'open', 'half_open']),
+        probeAt: timestamp.nullable().openapi({ description: 'When the next delivery goes as a probe.' }),
+        openings: z.int().openapi({ description: 'How often it opened since it was last closed.' }),
+        reason: z.string().nullable(),
+        failingSince: timestamp.nullable(),
+      })
+      .openapi({ description: 'Open: its deliveries wait without burning tries.' }),
     createdAt: timestamp,
     updatedAt: timestamp,
   })
@@ -51,6 +60,13 @@ function showTarget(row: Target) {
     policy: row.policy,
     status: row.status,
     statusReason: row.status_reason,
+    breaker: {
+      state: row.breaker,
+      probeAt: row.breaker_until?.toISOString() ?? null,
+      openings: row.breaker_openings,
+      reason: row.breaker_reason,
+      failingSince: row.failing_since?.toISOString() ?? null,
+    },
     createdAt: row.created_at.toISOString(),
     updatedAt: row.updated_at.toISOString(),
   };
@@ -143,6 +159,10 @@ export function targetRoutes(services: Services): OpenAPIHono<ApiEnv> {
                 url: url.optional(),
                 policy: targetPolicy.optional(),
                 status: z.enum(['active', 'paused']).optional(),
+                breaker: z
+                  .enum(['open', 'closed'])
+                  .optional()
+                  .openapi({ description: 'By hand: `open` until it is closed, by hand again.' }),
               })
               .openapi('TargetChange'),
           ),

@@ -9,34 +9,183 @@ export interface Claim {
   readonly route_id: string | null;
   readonly target_id: string | null;
   readonly handler_kind: string;
+  readonly ordering_key: string | null;
   readonly attempts: number;
   readonly fence: string;
   readonly replay_of: string | null;
   readonly created_at: Date;
 }
 
+/** What this process already runs for a target, and may still start by its rate. */
+export interface LaneLoad {
+  readonly tenantId: string;
+  readonly targetId: string;
+  readonly running: number;
+  /** Null: its rate is not limited. */
+  readonly tokens: number | null;
+}
+
+export interface ClaimRequest {
+  readonly worker: string;
+  /** How many can be started now. */
+  readonly free: number;
+  readonly leaseSeconds: number;
+  /** How many processes share each target's limits, and which of them this is, counted from 0. */
+  readonly workers: number;
+  readonly rank: number;
+  readonly load: readonly LaneLoad[];
+  /** Where the last claim left off. */
+  readonly position: Position;
+}
+
+/** A place in the round of tenants, and of the targets of each that has many. */
+export interface Position {
+  /** The tenant to go on after; null: from the beginning. */
+  readonly tenant: string | null;
+  /** Per tenant the target to go on after. */
+  readonly targets: Readonly<Record<string, string>>;
+}
+
+export interface Claimed {
+  readonly claims: readonly Claim[];
+  readonly position: Position;
+  /** Whether every tenant has been looked at since the round began. */
+  readonly isRound: boolean;
+}
+
+const noTarget = '00000000-0000-0000-0000-000000000000';
+/** Literal, as it is in the index: a parameter would not be found there. */
+const first = sql.raw(`'${noTarget}'::uuid`);
+const lane = sql`coalesce(d.target_id, ${first})`;
+const maxTenants = 64;
+const maxLanes = 16;
+/** Deliveries to one target that run at once, over all processes, where its policy does not say. */
+export const defaultConcurrency = 16;
+
 /**
- * Claims up to `limit` deliveries that are due, the longest due first. The database's clock decides
- * what is due and how long a lease lasts, because the clocks of several machines never agree.
+ * Claims deliveries that are due. The claim goes round the tenants, and round each tenant's targets:
+ * it jumps from one to the next in the index, so a million that wait for one target cost the others
+ * nothing. Of each target it takes no more than this process's share of the target's limits; from a
+ * target that is paused or whose breaker is open nothing, or the one delivery that is its probe. The
+ * database's clock decides what is due, because the clocks of several machines never agree.
  */
-export async function claimDeliveries(
-  db: Kysely<Database>,
-  worker: string,
-  limit: number,
-  leaseSeconds: number,
-): Promise<Claim[]> {
-  const { rows } = await sql<Claim>`/* prepare claim_deliveries */
-    update deliveries d set state = 'running', fence = d.fence + 1, attempts = d.attempts + 1,
-      lease_owner = ${worker}, lease_until = now() + ${leaseSeconds}::int * interval '1 second', updated_at = now()
-    from (
-      select tenant_id, id from deliveries
-      where state = 'pending' and not held and run_at <= now()
-      order by run_at, id limit ${limit} for update skip locked
-    ) due
-    where d.tenant_id = due.tenant_id and d.id = due.id
-    returning d.tenant_id, d.id, d.message_id, d.route_id, d.target_id, d.handler_kind, d.attempts, d.fence::text,
-      d.replay_of, d.created_at`.execute(db);
-  return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+export async function claimDeliveries(db: Kysely<Database>, request: ClaimRequest): Promise<Claimed> {
+  const { worker, free, leaseSeconds, workers, rank, load, position } = request;
+  const cursors = Object.entries(position.targets);
+  const { rows } = await sql<Claim & { scan: Scan }>`/* prepare claim_deliveries */
+    with recursive broken as materialized (
+      select tenant_id, id from targets
+      where breaker <> 'closed' and breaker_until <= now() and status = 'active'
+      for update skip locked
+    ), tenants(tenant_id, n) as (
+      (select tenant_id, 1 from deliveries
+        where state = 'pending' and not held and not blocked and tenant_id >= ${after(position.tenant)}::uuid
+        order by tenant_id limit 1)
+      union all
+      select (select d.tenant_id from deliveries d
+        where d.state = 'pending' and not d.held and not d.blocked and d.tenant_id > t.tenant_id
+        order by d.tenant_id limit 1), t.n + 1
+      from tenants t where t.tenant_id is not null and t.n < ${maxTenants}
+    ), lanes as materialized (
+      select t.tenant_id, l.lane, l.due_at
+      from tenants t
+      left join unnest(${cursors.map(([tenant]) => tenant)}::uuid[], ${cursors.map(([, target]) => after(target))}::uuid[])
+        as c(tenant_id, lane) on c.tenant_id = t.tenant_id
+      cross join lateral (
+        with recursive s(lane, due_at, n) as (
+          (select ${lane}, d.run_at, 1 from deliveries d
+            where d.state = 'pending' and not d.held and not d.blocked and d.tenant_id = t.tenant_id
+              and ${lane} >= coalesce(c.lane, ${first})
+            order by ${lane}, d.run_at limit 1)
+          union all
+          select f.lane, f.run_at, s.n + 1 from s cross join lateral (
+            select ${lane} as lane, d.run_at from deliveries d
+            where d.state = 'pending' and not d.held and not d.blocked and d.tenant_id = t.tenant_id
+              and ${lane} > s.lane
+            order by ${lane}, d.run_at limit 1) f
+          where s.n < ${maxLanes}
+        ) select lane, due_at from s
+      ) l
+      where t.tenant_id is not null
+    ), quotas as materialized (
+      select l.tenant_id, l.lane,
+        case
+          when t.id is null then ${free}::int
+          when t.status = 'paused' then 0
+          when t.breaker <> 'closed' then case when b.id is null then 0 else 1 end
+          else least(
+            p.most / ${workers}::int + case when ${rank}::int < p.most % ${workers}::int then 1 else 0 end
+              - coalesce(r.running, 0),
+            coalesce(r.tokens, ceil((t.policy->>'ratePerSecond')::float8 / ${workers}::int)::int, ${free}::int))
+        end as quota
+      from lanes l
+      left join targets t on t.tenant_id = l.tenant_id and t.id = l.lane
+      left join broken b on b.tenant_id = l.tenant_id and b.id = l.lane
+      left join unnest(${load.map((one) => one.tenantId)}::uuid[], ${load.map((one) => one.targetId)}::uuid[],
+        ${load.map((one) => one.running)}::int[], ${load.map((one) => one.tokens)}::int[])
+        as r(tenant_id, lane, running, tokens) on r.tenant_id = l.tenant_id and r.lane = l.lane
+      cross join lateral (select coalesce((t.policy->>'concurrency')::int, ${defaultConcurrency}) as most) p
+      where l.due_at <= now()
+    ), found as materialized (
+      select q.tenant_id, q.lane, d.id, d.run_at
+      from quotas q
+      cross join lateral (
+        select d.id, d.run_at from deliveries d
+        where d.state = 'pending' and not d.held and not d.blocked and d.tenant_id = q.tenant_id
+          and ${lane} = q.lane and d.run_at <= now()
+        order by d.run_at, d.id
+        limit least(q.quota, ceil(${free}::float8 / (select count(*) from quotas where quota > 0))::int)
+        for update skip locked
+      ) d
+      where q.quota > 0
+    ), laned as (
+      select *, row_number() over (partition by tenant_id, lane order by run_at, id) as turn from found
+    ), due as (
+      select tenant_id, id, lane from (
+        select *, row_number() over (partition by tenant_id order by turn, lane) as tenant_turn from laned
+      ) fair order by tenant_turn, run_at limit ${free}
+    ), claimed as (
+      update deliveries d set state = 'running', fence = d.fence + 1, attempts = d.attempts + 1,
+        lease_owner = ${worker}, lease_until = now() + ${leaseSeconds}::int * interval '1 second', updated_at = now()
+      from due
+      where d.tenant_id = due.tenant_id and d.id = due.id
+      returning d.tenant_id, d.id, d.message_id, d.route_id, d.target_id, d.handler_kind, d.ordering_key, d.attempts,
+        d.fence::text, d.replay_of, d.created_at
+    ), probing as (
+      update targets t set breaker = 'half_open', updated_at = now(),
+        breaker_until = now() + ${leaseSeconds}::int * interval '1 second'
+          + coalesce((t.policy->>'timeoutMs')::int, 30000) * interval '1 millisecond'
+      from broken b, due
+      where t.tenant_id = b.tenant_id and t.id = b.id and due.tenant_id = b.tenant_id and due.lane = b.id
+    )
+    select s.scan, c.* from (
+      select json_build_object(
+        'tenants', (select count(tenant_id) from tenants),
+        'lastTenant', (select max(tenant_id::text) from tenants),
+        'targets', (select json_object_agg(f.tenant_id, f.last) from (
+          select tenant_id, max(lane::text) as last from lanes group by tenant_id having count(*) >= ${maxLanes}) f)
+      ) as scan) s
+    left join claimed c on true`.execute(db);
+  const scan = rows[0]?.scan;
+  const isRound = !scan || scan.tenants < maxTenants;
+  return {
+    claims: rows.filter((row) => row.id !== null).sort((a, b) => (a.id < b.id ? -1 : 1)),
+    position: { tenant: isRound ? null : scan.lastTenant, targets: scan?.targets ?? {} },
+    isRound,
+  };
+}
+
+interface Scan {
+  readonly tenants: number;
+  readonly lastTenant: string | null;
+  readonly targets: Record<string, string> | null;
+}
+
+/** The UUID after this one, to go on from; the first of all where there is none. */
+function after(id: string | null): string {
+  if (id === null) return noTarget;
+  const next = (BigInt(`0x${id.replaceAll('-', '')}`) + 1n).toString(16).padStart(32, '0').slice(-32);
+  return next.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
 /**
@@ -101,24 +250,4 @@ export async function releaseClaims(db: Kysely<Database>, claims: readonly Claim
     from unnest(${claims.map((c) => c.tenant_id)}::uuid[], ${claims.map((c) => c.id)}::uuid[],
       ${claims.map((c) => c.fence)}::bigint[]) as r(tenant_id, id, fence)
     where d.tenant_id = r.tenant_id and d.id = r.id and d.fence = r.fence and d.state = 'running'`.execute(db);
-}
-
-/**
- * Sets deliveries to a paused target aside until it goes on; it does not count as a try. Those whose
- * target went on meanwhile are simply given back.
- */
-export async function holdClaims(db: Kysely<Database>, claims: readonly Claim[]): Promise<void> {
-  if (claims.length === 0) return;
-  await db.transaction().execute(async (trx) => {
-    // Locked, so that a target which goes on right now waits for us, and then frees what we held.
-    await sql`select id from targets where id = any(${claims.map((c) => c.target_id)}::uuid[])
-      and tenant_id = any(${claims.map((c) => c.tenant_id)}::uuid[]) order by id for share`.execute(trx);
-    await sql`
-      update deliveries d set state = 'pending', attempts = d.attempts - 1, lease_owner = null, lease_until = null,
-        held = exists (select from targets t where t.tenant_id = d.tenant_id and t.id = d.target_id and t.status = 'paused'),
-        updated_at = now()
-      from unnest(${claims.map((c) => c.tenant_id)}::uuid[], ${claims.map((c) => c.id)}::uuid[],
-        ${claims.map((c) => c.fence)}::bigint[]) as r(tenant_id, id, fence)
-      where d.tenant_id = r.tenant_id and d.id = r.id and d.fence = r.fence and d.state = 'running'`.execute(trx);
-  });
 }

@@ -1,10 +1,37 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Kysely, Selectable, Transaction } from 'kysely';
+import { dropHolds, lockKeys, releaseNext } from '../db/ordering-keys.ts';
 import { toPage, type Page, type PageQuery } from '../db/page.ts';
-import type { AttemptsTable, Database, DeliveriesTable, DeliveryState } from '../db/schema.ts';
+import type { AttemptsTable, BreakerState, Database, DeliveriesTable, DeliveryState, Status } from '../db/schema.ts';
 import { conflict, notFound } from '../lib/errors.ts';
 import { newId } from '../lib/ids.ts';
 
-export type Delivery = Selectable<DeliveriesTable>;
+/** A delivery with as much of its target as it takes to say what it waits for. */
+export type Delivery = Selectable<DeliveriesTable> & {
+  readonly target_status: Status | null;
+  readonly target_breaker: BreakerState | null;
+};
+
+/** Deliveries of a tenant, each with its target's state. */
+function selectDeliveries(db: Kysely<Database>, tenantId: string) {
+  return db
+    .selectFrom('deliveries as d')
+    .leftJoin('targets as t', (join) => join.onRef('t.tenant_id', '=', 'd.tenant_id').onRef('t.id', '=', 'd.target_id'))
+    .selectAll('d')
+    .select(['t.status as target_status', 't.breaker as target_breaker'])
+    .where('d.tenant_id', '=', tenantId);
+}
+
+export type WaitingFor = 'time' | 'worker' | 'order' | 'target_paused' | 'target_breaker' | 'callback';
+
+/** What a delivery that has not ended waits for; null where it runs, or has ended. */
+export function waitingFor(delivery: Delivery, now: Date): WaitingFor | null {
+  if (delivery.state === 'awaiting') return 'callback';
+  if (delivery.state !== 'pending') return null;
+  if (delivery.blocked) return 'order';
+  if (delivery.target_status === 'paused') return 'target_paused';
+  if (delivery.target_breaker === 'open' || delivery.target_breaker === 'half_open') return 'target_breaker';
+  return delivery.run_at > now ? 'time' : 'worker';
+}
 export type Attempt = Selectable<AttemptsTable>;
 
 export interface DeliveryFilter extends PageQuery {
@@ -19,16 +46,13 @@ export async function listDeliveries(
   tenantId: string,
   filter: DeliveryFilter,
 ): Promise<Page<Delivery>> {
-  const rows = await db
-    .selectFrom('deliveries')
-    .selectAll()
-    .where('tenant_id', '=', tenantId)
-    .$if(filter.state !== undefined, (query) => query.where('state', '=', filter.state as DeliveryState))
-    .$if(filter.targetId !== undefined, (query) => query.where('target_id', '=', filter.targetId as string))
-    .$if(filter.routeId !== undefined, (query) => query.where('route_id', '=', filter.routeId as string))
-    .$if(filter.messageId !== undefined, (query) => query.where('message_id', '=', filter.messageId as string))
-    .$if(filter.cursor !== undefined, (query) => query.where('id', '<', filter.cursor as string))
-    .orderBy('id', 'desc')
+  const rows = await selectDeliveries(db, tenantId)
+    .$if(filter.state !== undefined, (query) => query.where('d.state', '=', filter.state as DeliveryState))
+    .$if(filter.targetId !== undefined, (query) => query.where('d.target_id', '=', filter.targetId as string))
+    .$if(filter.routeId !== undefined, (query) => query.where('d.route_id', '=', filter.routeId as string))
+    .$if(filter.messageId !== undefined, (query) => query.where('d.message_id', '=', filter.messageId as string))
+    .$if(filter.cursor !== undefined, (query) => query.where('d.id', '<', filter.cursor as string))
+    .orderBy('d.id', 'desc')
     .limit(filter.limit + 1)
     .execute();
   return toPage(rows, filter.limit, (row) => row);
@@ -40,12 +64,7 @@ export async function getDelivery(
   tenantId: string,
   id: string,
 ): Promise<{ delivery: Delivery; attempts: Attempt[] }> {
-  const delivery = await db
-    .selectFrom('deliveries')
-    .selectAll()
-    .where('tenant_id', '=', tenantId)
-    .where('id', '=', id)
-    .executeTakeFirst();
+  const delivery = await selectDeliveries(db, tenantId).where('d.id', '=', id).executeTakeFirst();
   if (!delivery) throw notFound('delivery', ['path', 'deliveryId']);
   return { delivery, attempts: await listAttempts(db, tenantId, [id]) };
 }
@@ -71,13 +90,7 @@ export async function listMessageDeliveries(
   tenantId: string,
   messageId: string,
 ): Promise<Delivery[]> {
-  return await db
-    .selectFrom('deliveries')
-    .selectAll()
-    .where('tenant_id', '=', tenantId)
-    .where('message_id', '=', messageId)
-    .orderBy('id')
-    .execute();
+  return await selectDeliveries(db, tenantId).where('d.message_id', '=', messageId).orderBy('d.id').execute();
 }
 
 /**
@@ -91,17 +104,44 @@ export async function replayDelivery(db: Kysely<Database>, tenantId: string, id:
   if (!['succeeded', 'dead', 'cancelled'].includes(delivery.state)) {
     throw conflict(`the delivery is ${delivery.state}: it has not ended yet`, ['path', 'deliveryId']);
   }
-  return await db
-    .insertInto('deliveries')
-    .values({
-      tenant_id: tenantId,
-      id: newId(),
-      message_id: delivery.message_id,
-      route_id: delivery.route_id,
-      target_id: delivery.target_id,
-      handler_kind: delivery.handler_kind,
-      replay_of: delivery.id,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow();
+  const [replay] = await db.transaction().execute((trx) => insertReplays(trx, tenantId, [delivery], {}));
+  return (await getDelivery(db, tenantId, replay as string)).delivery;
+}
+
+/**
+ * Makes replays of deliveries that have ended, each with an id of its own. Where order matters a
+ * replay takes the place of what it repeats, and what held its key holds it no longer.
+ *
+ * @returns the replays' ids, in the order of the originals.
+ */
+export async function insertReplays(
+  trx: Transaction<Database>,
+  tenantId: string,
+  originals: readonly Selectable<DeliveriesTable>[],
+  options: { readonly targetId?: string | undefined; readonly jobId?: string | undefined },
+): Promise<string[]> {
+  if (originals.length === 0) return [];
+  await lockKeys(trx, originals);
+  const rows = originals.map((original) => ({
+    tenant_id: tenantId,
+    id: newId(),
+    message_id: original.message_id,
+    route_id: original.route_id,
+    target_id: options.targetId ?? original.target_id,
+    handler_kind: original.handler_kind,
+    replay_of: original.id,
+    job_id: options.jobId ?? null,
+    ordering_key: original.ordering_key,
+    seq: original.seq === null ? null : Number(original.seq),
+    // The first of each key is let go below.
+    blocked: original.ordering_key !== null,
+  }));
+  await trx.insertInto('deliveries').values(rows).execute();
+  await dropHolds(
+    trx,
+    tenantId,
+    originals.map((original) => original.id),
+  );
+  await releaseNext(trx, rows);
+  return rows.map((row) => row.id);
 }

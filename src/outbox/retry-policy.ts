@@ -15,6 +15,39 @@ export const targetPolicy = z.strictObject({
     .default(5_000)
     .describe('Upper bound of the first delay, doubled each time.'),
   backoffCapMs: z.int().min(1).max(604_800_000).default(43_200_000).describe('Upper bound of any delay.'),
+  concurrency: z.int().min(1).max(1_000).default(16).describe('Deliveries that run at once, over all processes.'),
+  ratePerSecond: z
+    .number()
+    .positive()
+    .max(10_000)
+    .nullable()
+    .default(null)
+    .describe('Deliveries that are started in a second, over all processes; null: any number.'),
+  breaker: z
+    .strictObject({
+      failures: z
+        .int()
+        .min(1)
+        .max(1_000)
+        .default(20)
+        .describe('So many failures within the window open it, if they are at least half of the tries.'),
+      windowSeconds: z.int().min(1).max(3_600).default(60),
+      cooldownSeconds: z
+        .number()
+        .min(0.05)
+        .max(86_400)
+        .default(30)
+        .describe('Until the first probe; doubled each time.'),
+      maxCooldownSeconds: z.number().min(0.05).max(86_400).default(3_600),
+      disableAfterSeconds: z
+        .number()
+        .min(1)
+        .max(31_536_000)
+        .default(432_000)
+        .describe('A target that fails for so long, 5 days, is paused.'),
+    })
+    .prefault({})
+    .describe('When a target that keeps failing is left alone for a while.'),
 });
 export type TargetPolicy = z.infer<typeof targetPolicy>;
 

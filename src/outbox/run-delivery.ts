@@ -1,15 +1,19 @@
 import type { Kysely, Selectable } from 'kysely';
 import { showMessage } from '../db/message-view.ts';
 import type { Database, InboundMessagesTable, RoutesTable, TargetsTable } from '../db/schema.ts';
-import type { Handler, HandlerContext, HandlerRun } from '../handler.ts';
+import { AwaitingCallback, type Handler, type HandlerContext, type HandlerRun } from '../handler.ts';
 import { PermanentError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { SafeFetch } from '../lib/safe-fetch.ts';
 import type { Sealer } from '../lib/sealing.ts';
+import { callbackToken } from './callback-token.ts';
 import type { Claim } from './claim.ts';
 import { postToTarget } from './post-to-target.ts';
 import { targetPolicy, type TargetPolicy } from './retry-policy.ts';
+import { handlerConfig, readSettings } from '../routing/route-config.ts';
 import { openTargetSecrets } from './targets.ts';
+
+const longestWaitMs = 30 * 86_400_000;
 
 /** What a claimed delivery is about, as far as it still exists. */
 export interface Work {
@@ -78,11 +82,18 @@ export interface RunContext {
   readonly sealer: Sealer;
   readonly logger: Logger;
   readonly now: () => Date;
+  /** Where targets call back: the public URL, without a slash at the end. */
+  readonly callbackBase: string;
 }
 
 /** The policy that a delivery is tried by. A target without one of its own gets the defaults. */
-export function policyOf(work: Work): TargetPolicy {
+export function policyOf(work: Pick<Work, 'target'>): TargetPolicy {
   return targetPolicy.parse(work.target?.policy ?? {});
+}
+
+/** Whether a delivery that dies keeps its ordering key, so that the rest of it waits. */
+export function holdsKey(work: Work): boolean {
+  return work.claim.ordering_key !== null && readSettings(work.route?.config ?? {}).onDead === 'hold';
 }
 
 /** How long one try may take, in milliseconds: the target's word, else the handler's. */
@@ -100,7 +111,7 @@ export async function runDelivery(
   context: RunContext,
   work: Work,
   signal: AbortSignal,
-): Promise<Record<string, unknown>> {
+): Promise<Record<string, unknown> | AwaitingCallback> {
   const { claim, message, route, target } = work;
   const handler = context.handlers.get(claim.handler_kind);
   if (!handler) throw new PermanentError('handler_gone', `there is no handler of kind ${claim.handler_kind}`);
@@ -109,8 +120,7 @@ export async function runDelivery(
   if (claim.target_id !== null && (!target || target.status === 'deleted')) {
     throw new PermanentError('target_deleted', 'the target was deleted');
   }
-  const { match: _match, ...given } = route.config;
-  const config = handler.config.safeParse(given);
+  const config = handler.config.safeParse(handlerConfig(route.config));
   if (!config.success) throw new PermanentError('config_invalid', `the route's config: ${config.error.message}`);
 
   return await handler.run({
@@ -157,6 +167,10 @@ function createHandlerContext(context: RunContext, work: Work, signal: AbortSign
     idempotencyKey: claim.id,
     signal,
     log: context.logger,
+    callbackUrl: () => `${context.callbackBase}/callbacks/${callbackToken(context.sealer, claim)}`,
+    awaitCallback({ deadlineMs, onDeadline = 'retry' }) {
+      return new AwaitingCallback(Math.min(Math.max(deadlineMs, 0), longestWaitMs), onDeadline);
+    },
     async deliver({ type, data }) {
       if (!target) throw new PermanentError('no_target', 'the route has no target');
       const now = context.now();

@@ -21,6 +21,11 @@ const shown = [
   'policy',
   'status',
   'status_reason',
+  'breaker',
+  'breaker_until',
+  'breaker_openings',
+  'breaker_reason',
+  'failing_since',
   'created_at',
   'updated_at',
 ] as const;
@@ -98,7 +103,18 @@ export interface TargetChange {
   readonly url?: string | undefined;
   readonly policy?: TargetPolicy | undefined;
   readonly status?: 'active' | 'paused' | undefined;
+  /** By hand: `open` until somebody closes it. */
+  readonly breaker?: 'open' | 'closed' | undefined;
 }
+
+const closedBreaker = {
+  breaker: 'closed',
+  breaker_until: null,
+  breaker_openings: 0,
+  breaker_reason: null,
+  failing_since: null,
+} as const;
+const openBreaker = { ...closedBreaker, breaker: 'open', breaker_reason: 'by_hand' } as const;
 
 /**
  * Changes a target. Deliveries to a paused target wait without burning tries; set to active again,
@@ -121,6 +137,9 @@ export async function updateTarget(
         ...(change.status === undefined
           ? {}
           : { status: change.status, status_reason: change.status === 'paused' ? 'by_hand' : null }),
+        // Set to active again it starts anew: whatever it failed by is thought to be mended.
+        ...(change.breaker === 'closed' || change.status === 'active' ? closedBreaker : {}),
+        ...(change.breaker === 'open' ? openBreaker : {}),
       })
       .where('tenant_id', '=', tenantId)
       .where('id', '=', id)

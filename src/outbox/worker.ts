@@ -1,13 +1,18 @@
 import PQueue from 'p-queue';
 import type { Kysely } from 'kysely';
 import type { Database } from '../db/schema.ts';
+import { AwaitingCallback } from '../handler.ts';
 import { messageOf, PermanentError, RetryableError } from '../lib/errors.ts';
 import { createWakeup } from '../lib/wakeup.ts';
-import { claimDeliveries, holdClaims, reapExpiredLeases, releaseClaims, renewLeases, type Claim } from './claim.ts';
+import { createBreakers, type BreakerTarget } from './breaker.ts';
+import { expireAwaiting, settleCallbacks } from './callbacks.ts';
+import { claimDeliveries, reapExpiredLeases, releaseClaims, renewLeases, type Claim, type Position } from './claim.ts';
 import { createCompleter, type Completion } from './complete.ts';
+import { createLanes, type LaneOwner } from './lanes.ts';
 import { judgeFailure } from './retry-policy.ts';
-import { loadWork, policyOf, runDelivery, timeoutOf, type RunContext, type Work } from './run-delivery.ts';
+import { holdsKey, loadWork, policyOf, runDelivery, timeoutOf, type RunContext, type Work } from './run-delivery.ts';
 import { pauseGoneTarget } from './targets.ts';
+import { leaveWorkers, noteWorker, type Share } from './workers.ts';
 
 export interface WorkerOptions extends RunContext {
   readonly db: Kysely<Database>;
@@ -31,6 +36,7 @@ export interface Worker {
 
 interface Running {
   readonly claim: Claim;
+  readonly lane: LaneOwner | undefined;
   readonly abort: AbortController;
   started: boolean;
 }
@@ -40,8 +46,12 @@ export function createWorker(options: WorkerOptions): Worker {
   const { db, logger, name } = options;
   const queue = new PQueue({ concurrency: options.concurrency });
   const completer = createCompleter(db);
+  const lanes = createLanes(() => performance.now());
+  const breakers = createBreakers(db, logger, () => performance.now());
   const wakeup = createWakeup();
   const running = new Map<string, Running>();
+  let share: Share = { workers: 1, rank: 0 };
+  let position: Position = { tenant: null, targets: {} };
   let stopping = false;
   let stopped = false;
   let loop: Promise<void> | undefined;
@@ -49,10 +59,11 @@ export function createWorker(options: WorkerOptions): Worker {
 
   async function run(): Promise<void> {
     if (options.alone) await attempt('take back orphaned deliveries', () => reapExpiredLeases(db, true));
+    await attempt('join the workers', noteSelf);
     while (!stopping) {
-      const claimed = await attempt('claim deliveries', claimAndStart);
-      if (claimed === undefined) await wakeup.sleep(1_000);
-      else if (claimed === 0) await wakeup.sleep(options.pollMs);
+      const more = await attempt('claim deliveries', claimAndStart);
+      if (more === undefined) await wakeup.sleep(1_000);
+      else if (!more) await wakeup.sleep(options.pollMs);
     }
   }
 
@@ -66,11 +77,21 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   }
 
-  async function claimAndStart(): Promise<number> {
+  async function noteSelf(): Promise<void> {
+    share = await noteWorker(db, name, options.leaseSeconds);
+    lanes.share(share.workers);
+  }
+
+  /** Resolves to whether there may be more to claim at once. */
+  async function claimAndStart(): Promise<boolean> {
     const free = Math.min(options.concurrency - queue.pending - queue.size, 500);
-    if (free <= 0) return 0;
-    const claims = await claimDeliveries(db, name, free, options.leaseSeconds);
-    if (claims.length === 0) return 0;
+    if (free <= 0) return false;
+    const { leaseSeconds } = options;
+    const load = lanes.load();
+    const claimed = await claimDeliveries(db, { worker: name, free, leaseSeconds, ...share, load, position });
+    position = claimed.position;
+    const { claims } = claimed;
+    if (claims.length === 0) return !claimed.isRound;
     let work: Work[];
     try {
       work = await loadWork(db, claims);
@@ -78,15 +99,10 @@ export function createWorker(options: WorkerOptions): Worker {
       await releaseClaims(db, claims).catch(() => {});
       throw error;
     }
-    const paused = work.filter(({ target }) => target?.status === 'paused');
-    await holdClaims(
-      db,
-      paused.map(({ claim }) => claim),
-    );
     for (const item of work) {
-      if (item.target?.status === 'paused') continue;
-      const entry: Running = { claim: item.claim, abort: new AbortController(), started: false };
+      const entry: Running = { claim: item.claim, lane: laneOf(item), abort: new AbortController(), started: false };
       running.set(item.claim.id, entry);
+      if (entry.lane) lanes.start(entry.lane);
       void queue
         .add(() => runOne(item, entry))
         .catch((error: unknown) => {
@@ -96,7 +112,7 @@ export function createWorker(options: WorkerOptions): Worker {
           );
         });
     }
-    return claims.length;
+    return true;
   }
 
   async function runOne(work: Work, entry: Running): Promise<void> {
@@ -105,27 +121,42 @@ export function createWorker(options: WorkerOptions): Worker {
     const startedAt = options.now();
     const started = performance.now();
     try {
-      const ended = await judge(work, entry.abort);
+      const { thrown, ...ended } = await judge(work, entry.abort);
       if (stopping && entry.abort.signal.aborted) return;
       const durationMs = performance.now() - started;
-      const counted = await completer.add({ claim, worker: name, startedAt, durationMs, ...ended });
+      const { counted, callback } = await completer.add({
+        claim,
+        worker: name,
+        from: 'running',
+        startedAt,
+        durationMs,
+        ...ended,
+      });
       // A short delay should not wait for the next poll.
       if (ended.outcome === 'retry' && ended.delayMs < options.pollMs)
         setTimeout(wakeup.wake, ended.delayMs + 1).unref();
       const fields = { deliveryId: claim.id, messageId: claim.message_id, attempt: claim.attempts };
       if (!counted) logger.warn(fields, 'a late completion changed nothing: another worker has the delivery');
-      else if (ended.outcome !== 'succeeded')
-        logger.info({ ...fields, outcome: ended.outcome, code: ended.error?.code }, 'a delivery failed');
+      else if (ended.error)
+        logger.info({ ...fields, outcome: ended.outcome, code: ended.error.code }, 'a delivery failed');
+      // It was called back before it was awaiting that.
+      if (counted && callback !== null && ended.outcome === 'awaiting')
+        await settleCallbacks(db, [{ claim, callback }]);
       if (ended.error?.code === 'target_gone' && claim.target_id !== null) {
         await pauseGoneTarget(db, claim.tenant_id, claim.target_id);
       }
+      const target = breakerTarget(work);
+      if (target) await (thrown === undefined ? breakers.succeeded(target) : breakers.failed(target, thrown));
     } finally {
       running.delete(claim.id);
+      if (entry.lane) lanes.end(entry.lane);
       wakeup.wake();
     }
   }
 
-  type Ended = Pick<Completion, 'outcome' | 'delayMs' | 'result' | 'error' | 'statusCode' | 'response'>;
+  type Ended = Omit<Completion, 'claim' | 'worker' | 'from' | 'startedAt' | 'durationMs'> & {
+    readonly thrown?: unknown;
+  };
 
   async function judge(work: Work, abort: AbortController): Promise<Ended> {
     const policy = policyOf(work);
@@ -139,12 +170,15 @@ export function createWorker(options: WorkerOptions): Worker {
         throw new PermanentError('attempts_exhausted', 'the tries are used up; the last one did not end');
       }
       const result = await Promise.race([runDelivery(options, work, signal), rejectOn(signal)]);
+      if (result instanceof AwaitingCallback) {
+        const { deadlineMs, onDeadline } = result;
+        return { ...nothing, outcome: 'awaiting', delayMs: deadlineMs, onDeadline };
+      }
       const { status, body } = result as { status?: unknown; body?: unknown };
       return {
+        ...nothing,
         outcome: 'succeeded',
-        delayMs: 0,
         result,
-        error: null,
         statusCode: typeof status === 'number' ? status : null,
         response: typeof body === 'string' ? body.slice(0, 4_096) : null,
       };
@@ -152,12 +186,14 @@ export function createWorker(options: WorkerOptions): Worker {
       const { response, ...verdict } = splitResponse(judgeFailure(error, policy, work.claim.attempts, Math.random()));
       const status = verdict.error['status'];
       return {
+        ...nothing,
         outcome: verdict.outcome,
         delayMs: verdict.outcome === 'retry' ? verdict.delayMs : 0,
-        result: null,
+        holdsKey: verdict.outcome === 'dead' && holdsKey(work),
         error: verdict.error,
         statusCode: typeof status === 'number' ? status : null,
         response,
+        thrown: error,
       };
     } finally {
       clearTimeout(timer);
@@ -179,6 +215,9 @@ export function createWorker(options: WorkerOptions): Worker {
           entry.abort.abort(new Error('lease lost'));
       }
     });
+    await attempt('note who works', noteSelf);
+    const late = await attempt('end what was not called back in time', () => expireAwaiting(db));
+    if (late) wakeup.wake();
     const reaped = await attempt('take back deliveries of lost workers', () => reapExpiredLeases(db));
     if (reaped) {
       logger.warn({ deliveries: reaped }, 'took back deliveries of lost workers');
@@ -221,7 +260,37 @@ export function createWorker(options: WorkerOptions): Worker {
         ),
       );
       await completer.drain();
+      await attempt('leave the workers', () => leaveWorkers(db, name));
     },
+  };
+}
+
+/** A completion that says nothing but how it ended. */
+const nothing = {
+  delayMs: 0,
+  onDeadline: null,
+  holdsKey: false,
+  result: null,
+  error: null,
+  statusCode: null,
+  response: null,
+} as const;
+
+function laneOf({ claim, target }: Work): LaneOwner | undefined {
+  if (claim.target_id === null) return undefined;
+  const ratePerSecond = target ? policyOf({ target }).ratePerSecond : null;
+  return { tenantId: claim.tenant_id, targetId: claim.target_id, ratePerSecond };
+}
+
+function breakerTarget(work: Work): BreakerTarget | undefined {
+  const { target } = work;
+  if (!target) return undefined;
+  return {
+    tenantId: target.tenant_id,
+    id: target.id,
+    name: target.name,
+    state: target.breaker,
+    policy: policyOf(work),
   };
 }
 

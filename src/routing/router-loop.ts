@@ -3,7 +3,7 @@ import type { Database } from '../db/schema.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createWakeup } from '../lib/wakeup.ts';
-import { routeBatch } from './router.ts';
+import { routeBatch, type OrderOf } from './router.ts';
 
 export interface RouterOptions {
   readonly db: Kysely<Database>;
@@ -11,6 +11,7 @@ export interface RouterOptions {
   readonly now: () => Date;
   /** How long to sleep when nothing waits: the net under the wake-ups. */
   readonly pollMs: number;
+  readonly orderOf: OrderOf;
   /** Called after each commit that made deliveries. */
   readonly onDeliveries: () => void;
 }
@@ -34,7 +35,7 @@ export function createRouter(options: RouterOptions): Router {
   async function run(): Promise<void> {
     while (!stopping) {
       try {
-        const batch = await routeBatch(options.db, batchSize, options.now());
+        const batch = await routeBatch(options.db, batchSize, options.now(), options.orderOf);
         if (batch.deliveries > 0) options.onDeliveries();
         if (batch.messages < batchSize) await wakeup.sleep(options.pollMs);
       } catch (error) {

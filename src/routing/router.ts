@@ -3,9 +3,17 @@ import type { Database, InboundMessagesTable, RoutesTable } from '../db/schema.t
 import { newId } from '../lib/ids.ts';
 import { normalizeIdentity } from '../lib/identity.ts';
 import { storableJson } from '../lib/storable.ts';
+import { lockKeys } from '../db/ordering-keys.ts';
 import { decideRoute, type Decision, type IdentityFact, type RouteFact } from './decide.ts';
+import { orderingKey, readSettings, type RouteOrder } from './route-config.ts';
 
 type Message = Selectable<InboundMessagesTable>;
+
+/** How a handler kind wants its deliveries ordered, where the route does not say. */
+export type OrderOf = (handlerKind: string) => RouteOrder;
+
+/** Names the lock that whoever routes holds: a number that nobody else takes on this database. */
+const routingLock = 7_067_041_001;
 
 export interface RoutedBatch {
   /** Messages that were looked at; as many as asked for means that there may be more. */
@@ -15,16 +23,23 @@ export interface RoutedBatch {
 
 /**
  * Takes up to `limit` messages that wait for routing, oldest first, decides each, and stores status,
- * reasons and deliveries in one commit. Several processes at once share the work: a message that one
- * of them looks at is skipped by the others. The number of queries does not depend on the number of
- * messages, links or routes.
+ * reasons and deliveries in one commit. Several processes take turns. The number of queries does not
+ * depend on the number of messages, links or routes.
  */
-export async function routeBatch(db: Kysely<Database>, limit: number, now: Date): Promise<RoutedBatch> {
+export async function routeBatch(
+  db: Kysely<Database>,
+  limit: number,
+  now: Date,
+  orderOf: OrderOf = () => 'none',
+): Promise<RoutedBatch> {
   return await db.transaction().execute(async (trx) => {
+    // One process at a time, so that the order of arrival is the order of the deliveries.
+    await sql`select pg_advisory_xact_lock(${routingLock}::bigint)`.execute(trx);
     const taken = await trx
       .selectFrom('inbound_messages')
       .selectAll()
       .where(sql<boolean>`status = 'received' and not held`)
+      .orderBy('arrival')
       .orderBy('id')
       .limit(limit)
       .forUpdate()
@@ -60,9 +75,10 @@ export async function routeBatch(db: Kysely<Database>, limit: number, now: Date)
         identity,
         candidates.map((route) => route.fact),
       );
-      return { message, decision, endpointId: endpoint ?? null };
+      const route = candidates.find((one) => one.fact.id === decision.route?.id);
+      return { message, decision, endpointId: endpoint ?? null, order: route?.order };
     });
-    const deliveries = await storeDecisions(trx, decided, now);
+    const deliveries = await storeDecisions(trx, decided, now, orderOf);
     return { messages: taken.length, deliveries };
   });
 }
@@ -132,6 +148,7 @@ interface FoundRoute {
   readonly fact: RouteFact;
   readonly channelId: string | null;
   readonly endpointId: string | null;
+  readonly order: RouteOrder | undefined;
 }
 
 function isCandidate(route: FoundRoute, message: Message, endpointId: string | undefined): boolean {
@@ -162,7 +179,7 @@ async function findRoutes(
       where r.tenant_id = any(${tenantIds}::uuid[]) and r.endpoint_id is null and r.status = 'active'`.execute(trx);
   const byTenant = new Map<string, FoundRoute[]>();
   for (const row of rows) {
-    const match = row.config['match'];
+    const settings = readSettings(row.config);
     const found: FoundRoute = {
       channelId: row.channel_id,
       endpointId: row.endpoint_id,
@@ -175,8 +192,9 @@ async function findRoutes(
         targetKind: row.target_kind,
         targetId: row.target_id,
         allowedSenderPolicy: row.allowed_sender_policy,
-        match: typeof match === 'string' ? match : null,
+        match: settings.match ?? null,
       },
+      order: settings.order,
     };
     const others = byTenant.get(row.tenant_id);
     if (others) others.push(found);
@@ -189,12 +207,18 @@ interface Decided {
   readonly message: Message;
   readonly decision: Decision;
   readonly endpointId: string | null;
+  readonly order: RouteOrder | undefined;
 }
 
 /** Writes what was decided: the messages' status with its reasons, and a delivery for each that is routed. */
-async function storeDecisions(trx: Transaction<Database>, decided: readonly Decided[], now: Date): Promise<number> {
+async function storeDecisions(
+  trx: Transaction<Database>,
+  decided: readonly Decided[],
+  now: Date,
+  orderOf: OrderOf,
+): Promise<number> {
   if (decided.length === 0) return 0;
-  const rows = decided.map(({ message, decision, endpointId }) => ({
+  const rows = decided.map(({ message, decision, endpointId, order }) => ({
     tenant_id: message.tenant_id,
     id: message.id,
     status: decision.status,
@@ -207,20 +231,30 @@ async function storeDecisions(trx: Transaction<Database>, decided: readonly Deci
     decision: { ...decision, route: undefined, decidedAt: now },
     handler_kind: decision.route?.handlerKind ?? null,
     delivery_id: decision.status === 'routed' ? newId() : null,
+    ordering_key: orderingKey(order ?? orderOf(decision.route?.handlerKind ?? ''), message),
   }));
+  const routed = rows.filter((row) => row.delivery_id !== null);
+  await lockKeys(trx, routed);
   await sql`
     with decided as (
       select * from json_to_recordset(${storableJson(rows)}::json) as d(
         tenant_id uuid, id uuid, status text, endpoint_id uuid, trust_level text, user_id text, route_id uuid,
-        route_target text, route_target_id uuid, decision jsonb, handler_kind text, delivery_id uuid)
+        route_target text, route_target_id uuid, decision jsonb, handler_kind text, delivery_id uuid, ordering_key text)
     ), marked as (
       update inbound_messages m set status = d.status, endpoint_id = d.endpoint_id, trust_level = d.trust_level,
         user_id = d.user_id, route_id = d.route_id, route_target = d.route_target,
         route_target_id = d.route_target_id, decision = d.decision, updated_at = ${now}
       from decided d where m.tenant_id = d.tenant_id and m.id = d.id
     )
-    insert into deliveries (tenant_id, id, message_id, route_id, target_id, handler_kind)
-    select tenant_id, delivery_id, id, route_id, route_target_id, handler_kind
-    from decided where delivery_id is not null order by delivery_id`.execute(trx);
-  return rows.filter((row) => row.delivery_id !== null).length;
+    insert into deliveries (tenant_id, id, message_id, route_id, target_id, handler_kind, ordering_key, seq, blocked)
+    select d.tenant_id, d.delivery_id, d.id, d.route_id, d.route_target_id, d.handler_kind, d.ordering_key,
+      case when d.ordering_key is not null then nextval('delivery_order') end,
+      d.ordering_key is not null and (
+        row_number() over (partition by d.tenant_id, d.ordering_key order by d.delivery_id) > 1
+        or exists (select from deliveries u where u.tenant_id = d.tenant_id and u.ordering_key = d.ordering_key
+          and u.state in ('pending', 'running', 'awaiting'))
+        or exists (select from deliveries h where h.tenant_id = d.tenant_id and h.ordering_key = d.ordering_key
+          and h.holds_key))
+    from decided d where d.delivery_id is not null order by d.delivery_id`.execute(trx);
+  return routed.length;
 }

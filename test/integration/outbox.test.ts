@@ -1,14 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import { defineHandler } from '../../src/handler.ts';
 import { createSafeFetch } from '../../src/lib/safe-fetch.ts';
-import { claimDeliveries, reapExpiredLeases, releaseClaims, renewLeases } from '../../src/outbox/claim.ts';
+import { claimDeliveries, reapExpiredLeases, releaseClaims, renewLeases, type Claim } from '../../src/outbox/claim.ts';
 import { completeDeliveries, type Completion } from '../../src/outbox/complete.ts';
+import type { Database } from '../../src/db/schema.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { createWebhookChannel, messageWith, postEvent, type TestChannel } from '../support/story.ts';
 import { eventually, startTestApp, type TestApp } from '../support/test-app.ts';
 import { startTestTarget, type TestTarget } from '../support/test-target.ts';
+
+/** A claim by the only worker there is, from the beginning of the round. */
+async function claim(
+  db: Kysely<Database>,
+  worker: string,
+  free: number,
+  leaseSeconds: number,
+): Promise<readonly Claim[]> {
+  const position = { tenant: null, targets: {} };
+  const { claims } = await claimDeliveries(db, { worker, free, leaseSeconds, workers: 1, rank: 0, load: [], position });
+  return claims;
+}
 
 describeEachDatabase('the outbox', (database) => {
   let app: TestApp;
@@ -105,8 +119,10 @@ describeEachDatabase('the outbox', (database) => {
     expect(paused.statusReason).toBe('answered_410_gone');
     const id = await post(channel);
     const message = await messageWith(app, id, 'routed');
-    await eventually('the delivery to be held', async () =>
-      (await traceOf(message)).deliveries.find((one: any) => one.held && one.attemptCount === 0),
+    await eventually('the delivery to wait for its target', async () =>
+      (await traceOf(message)).deliveries.find(
+        (one: any) => one.waitingFor === 'target_paused' && one.attemptCount === 0,
+      ),
     );
     expect(target.received).toHaveLength(1);
     target.answer = (_received, response) => response.end();
@@ -154,8 +170,8 @@ describeEachDatabase('the outbox', (database) => {
     await app.client.patch(`/api/v1/targets/${targetId}`, { status: 'paused' });
     const id = await post(channel);
     const message = await messageWith(app, id, 'routed');
-    await eventually('the delivery to be held', async () =>
-      (await traceOf(message)).deliveries.find((one: any) => one.held),
+    await eventually('the delivery to wait for its target', async () =>
+      (await traceOf(message)).deliveries.find((one: any) => one.waitingFor === 'target_paused'),
     );
     expect((await app.client.request('DELETE', `/api/v1/targets/${targetId}`)).status).toBe(204);
     expect((await messageWith(app, id, 'failed')).error).toMatchObject({ code: 'target_deleted' });
@@ -210,11 +226,14 @@ describeEachDatabase('leases and fences', (database) => {
       .execute();
   }
 
-  const success = (claim: Completion['claim'], worker: string): Completion => ({
-    claim,
+  const success = (claimed: Completion['claim'], worker: string): Completion => ({
+    claim: claimed,
     worker,
+    from: 'running',
     outcome: 'succeeded',
     delayMs: 0,
+    onDeadline: null,
+    holdsKey: false,
     result: { by: worker },
     error: null,
     statusCode: 200,
@@ -227,35 +246,33 @@ describeEachDatabase('leases and fences', (database) => {
     await book(60);
     const other = database().another();
     const claims = await Promise.all(
-      Array.from({ length: 10 }, (_unused, index) =>
-        claimDeliveries(index % 2 ? db() : other.db, index % 2 ? 'a' : 'b', 10, 30),
-      ),
+      Array.from({ length: 10 }, (_unused, index) => claim(index % 2 ? db() : other.db, index % 2 ? 'a' : 'b', 10, 30)),
     );
     const ids = claims.flat().map((claim) => claim.id);
     expect(new Set(ids).size).toBe(ids.length);
     // Two that meet may each get less than they asked for; a later claim finds the rest.
-    const rest = await claimDeliveries(db(), 'a', 100, 30);
+    const rest = await claim(db(), 'a', 100, 30);
     expect(ids.length + rest.length).toBe(60);
   });
 
   it('a late worker cannot complete a delivery that was taken over', async () => {
     await book(1);
-    const [late] = await claimDeliveries(db(), 'late', 1, 0);
+    const [late] = await claim(db(), 'late', 1, 0);
     if (!late) throw new Error('nothing was claimed');
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(await reapExpiredLeases(db())).toBe(1);
-    const [taken] = await claimDeliveries(db(), 'next', 1, 30);
+    const [taken] = await claim(db(), 'next', 1, 30);
     expect(taken).toMatchObject({ id: late.id, attempts: 2 });
     expect(Number(taken?.fence)).toBe(Number(late.fence) + 1);
 
-    expect(await completeDeliveries(db(), [success(late, 'late')])).toEqual([false]);
+    expect(await completeDeliveries(db(), [success(late, 'late')])).toMatchObject([{ counted: false }]);
     const during = await app.client.get(`/api/v1/deliveries/${late.id}`);
     expect(during).toMatchObject({ state: 'running', result: null });
     expect(during.attempts).toMatchObject([{ number: 1, outcome: 'lease_expired', worker: 'late' }]);
     expect((await app.client.get(`/api/v1/inbound/messages/${messageId}`)).status).toBe('received');
 
     if (!taken) throw new Error('nothing was taken over');
-    expect(await completeDeliveries(db(), [success(taken, 'next')])).toEqual([true]);
+    expect(await completeDeliveries(db(), [success(taken, 'next')])).toMatchObject([{ counted: true }]);
     const after = await app.client.get(`/api/v1/deliveries/${late.id}`);
     expect(after).toMatchObject({ state: 'succeeded', result: { by: 'next' } });
     expect(after.attempts.map((attempt: any) => attempt.outcome)).toEqual(['lease_expired', 'succeeded']);
@@ -263,18 +280,18 @@ describeEachDatabase('leases and fences', (database) => {
 
   it('logs the attempt of a late worker as superseded where nobody had logged it', async () => {
     await book(1);
-    const [late] = await claimDeliveries(db(), 'late', 1, 30);
+    const [late] = await claim(db(), 'late', 1, 30);
     if (!late) throw new Error('nothing was claimed');
     await releaseClaims(db(), [late]);
-    await claimDeliveries(db(), 'next', 1, 30);
-    expect(await completeDeliveries(db(), [success(late, 'late')])).toEqual([false]);
+    await claim(db(), 'next', 1, 30);
+    expect(await completeDeliveries(db(), [success(late, 'late')])).toMatchObject([{ counted: false }]);
     const { attempts } = await app.client.get(`/api/v1/deliveries/${late.id}`);
     expect(attempts).toMatchObject([{ outcome: 'superseded', worker: 'late' }]);
   });
 
   it('a lease that is renewed does not end; one that was lost is not renewed', async () => {
     await book(2);
-    const claims = await claimDeliveries(db(), 'a', 2, 0);
+    const claims = await claim(db(), 'a', 2, 0);
     const [kept, lost] = claims;
     if (!kept || !lost) throw new Error('two were booked');
     expect(await renewLeases(db(), 'a', [kept], 30)).toEqual(new Set([kept.id]));
@@ -285,9 +302,9 @@ describeEachDatabase('leases and fences', (database) => {
 
   it('what is released is due again and has not burnt a try', async () => {
     await book(1);
-    const claims = await claimDeliveries(db(), 'a', 1, 30);
+    const claims = await claim(db(), 'a', 1, 30);
     await releaseClaims(db(), claims);
-    expect(await claimDeliveries(db(), 'b', 1, 30)).toMatchObject([{ attempts: 1 }]);
+    expect(await claim(db(), 'b', 1, 30)).toMatchObject([{ attempts: 1 }]);
   });
 });
 

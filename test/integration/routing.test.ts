@@ -178,7 +178,7 @@ describeEachDatabase('the router', (database) => {
       counts.push(queries);
     }
     expect(new Set(counts).size).toBe(1);
-    expect(counts[0]).toBeLessThanOrEqual(6);
+    expect(counts[0]).toBeLessThanOrEqual(7);
     await app.stop();
   });
 
