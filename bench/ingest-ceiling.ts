@@ -10,7 +10,7 @@ import { newId } from '../src/lib/ids.ts';
 import { silentLogger } from '../src/lib/logger.ts';
 import { createSealer, newSealingKey } from '../src/lib/sealing.ts';
 import { createTurn } from '../src/lib/turn.ts';
-import { standardWebhooksSettings } from '../src/providers/standard-webhooks/settings.ts';
+import { jsonMessageSettings } from '../src/providers/kit/json-message/settings.ts';
 import { providers } from '../src/providers/index.ts';
 import { listenAsChild } from './ingest-listen.ts';
 import type { StandInOptions } from './ingest-processes.ts';
@@ -28,7 +28,7 @@ const channel: LiveChannel = {
   tenantId: newId(),
   id: channelId,
   provider: 'standard-webhooks',
-  settings: standardWebhooksSettings.parse({}),
+  settings: jsonMessageSettings.parse({}),
   secrets: (now) => liveSecrets(stored, now),
 };
 const receipt = { eventId: newId(), outcome: 'accepted', messageIds: [newId()], duplicates: 0 } as const;

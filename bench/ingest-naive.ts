@@ -3,7 +3,7 @@ import type { Arrival } from '../src/inbox/accept.ts';
 import { newId } from '../src/lib/ids.ts';
 import type { WebhookRequest } from '../src/provider.ts';
 import { providers } from '../src/providers/index.ts';
-import { standardWebhooksSettings } from '../src/providers/standard-webhooks/settings.ts';
+import { jsonMessageSettings } from '../src/providers/kit/json-message/settings.ts';
 import { listenAsChild } from './ingest-listen.ts';
 import type { StandInOptions } from './ingest-processes.ts';
 import { openNaiveStore } from './ingest-naive-store.ts';
@@ -17,7 +17,7 @@ const options = JSON.parse(process.argv[2] ?? '') as StandInOptions;
 const store = await openNaiveStore(options);
 const provider = providers.get('standard-webhooks');
 if (!provider) throw new Error('there is no provider standard-webhooks');
-const channel = { secrets: { secret: [options.secret] }, settings: standardWebhooksSettings.parse({}) };
+const channel = { secrets: { secret: [options.secret] }, settings: jsonMessageSettings.parse({}) };
 const tenantId = newId();
 
 const app = new Hono();

@@ -1,6 +1,10 @@
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { signSlack } from '../../demo/sign.ts';
+import { parsedMessage, type Parsed, type WebhookRequest } from '../../src/provider.ts';
 import { providers } from '../../src/providers/index.ts';
+import { anyBody } from '../contracts/bodies.ts';
+import { readFixtures } from '../contracts/fixtures.ts';
 import { handshakeContext, verifyContext } from '../support/provider-context.ts';
 
 const provider = providers.get('slack');
@@ -19,7 +23,7 @@ function requestOf(body: string, headers: Record<string, string> = {}) {
 }
 
 const challenge = JSON.stringify({ type: 'url_verification', challenge: '<b>x</b>' });
-const form = { 'content-type': 'application/x-www-form-urlencoded' };
+const formType = { 'content-type': 'application/x-www-form-urlencoded' };
 
 test('a challenge is answered as plain text, and only when its signature held', () => {
   const request = requestOf(challenge, { 'content-type': 'application/json' });
@@ -32,10 +36,10 @@ test('a challenge is answered as plain text, and only when its signature held', 
 });
 
 test('the certificate probe is answered without a signature, and with nothing', () => {
-  const probe = requestOf('ssl_check=1&token=x', form);
+  const probe = requestOf('ssl_check=1&token=x', formType);
   expect(provider.handshake?.(probe, channel, handshakeContext(now, { verified: false }))).toEqual({ status: 200 });
   for (const body of ['ssl_check=0', 'command=ssl_check%3D1', challenge]) {
-    expect(provider.handshake?.(requestOf(body, form), channel, handshakeContext(now))).toBeUndefined();
+    expect(provider.handshake?.(requestOf(body, formType), channel, handshakeContext(now))).toBeUndefined();
   }
   const asJson = requestOf('ssl_check=1', { 'content-type': 'application/json' });
   expect(provider.handshake?.(asJson, channel, handshakeContext(now, { verified: false }))).toBeUndefined();
@@ -84,4 +88,102 @@ test('fields of the wrong type count as absent, and the message is kept', async 
   expect(parsed.messages).toMatchObject([
     { text: null, sentAt: null, channelThreadId: 'not a time', attachments: [{ providerId: 'F1', size: null }] },
   ]);
+});
+
+async function parseOrError(request: WebhookRequest): Promise<Parsed | Error> {
+  try {
+    return (await provider?.parse(request, channel)) ?? new Error('no provider');
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+const form = (payload: unknown) => new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
+
+test('the same action by the same trigger is one message, and another action by it is another', async () => {
+  const press = { type: 'block_actions', trigger_id: '1.2.3', user: { id: 'U1', team_id: 'T1' }, team: { id: 'T1' } };
+  const keys = await Promise.all(
+    [press, { ...press, response_url: 'https://hooks.slack.com/x' }, { ...press, type: 'view_submission' }].map(
+      async (payload) => (await provider.parse(requestOf(form(payload), formType), channel)).messages[0]?.dedupeKey,
+    ),
+  );
+  expect(keys).toEqual(['block_actions:1.2.3', 'block_actions:1.2.3', 'view_submission:1.2.3']);
+});
+
+test('nothing is shown to who uses a command or presses a button', () => {
+  const requests = [
+    requestOf('command=%2Fx', formType),
+    requestOf(form({ type: 'view_submission' }), formType),
+    requestOf('payload=%7B', formType),
+    requestOf('{}', { 'content-type': 'application/json' }),
+  ];
+  for (const request of requests) expect(provider.acknowledge?.(request)).toEqual({ status: 200 });
+});
+
+test('each workspace has a token of its own: the next is tried where one is refused', async () => {
+  const asked: (string | undefined)[] = [];
+  const secrets = { signingSecret: [secret], botToken: ['xoxb-one', 'xoxb-two'] };
+  const file = await provider.fetchAttachment?.(
+    { name: null, contentType: null, size: null, url: 'https://files.slack.com/f', providerId: 'F1' },
+    { secrets, settings: {} },
+    {
+      now,
+      event: requestOf('{}'),
+      fetch: async (_url, request) => {
+        asked.push(request?.headers?.['authorization']);
+        const status = asked.length === 1 ? 403 : 200;
+        return { status, headers: new Headers({ 'content-type': 'text/plain' }), body: new TextEncoder().encode('ok') };
+      },
+    },
+  );
+  expect(asked).toEqual(['Bearer xoxb-one', 'Bearer xoxb-two']);
+  expect(new TextDecoder().decode(file?.body)).toBe('ok');
+});
+
+/** What the contract suite does to JSON bodies, done to the JSON inside a form. */
+test('an interaction is a valid message or says why not, whatever its payload is', async () => {
+  const payloads = readFixtures('slack').flatMap(({ form: fields }) => fields?.['payload'] ?? []);
+  const names = [
+    'type',
+    'user',
+    'team',
+    'id',
+    'actions',
+    'view',
+    'state',
+    'values',
+    'message',
+    'trigger_id',
+    '__proto__',
+  ];
+  const bodies = anyBody(
+    names,
+    payloads.map((payload) => new TextEncoder().encode(payload)),
+  );
+  await fc.assert(
+    fc.asyncProperty(bodies, async (body) => {
+      const request = requestOf(new URLSearchParams({ payload: new TextDecoder().decode(body) }).toString(), formType);
+      expect(provider.acknowledge?.(request).status).toBe(200);
+      const parsed = await parseOrError(request);
+      if (parsed instanceof Error) {
+        expect(parsed.message).toBe('the body is a form whose payload is not JSON');
+        return;
+      }
+      for (const message of parsed.messages) parsedMessage.parse(message);
+      expect(parsed.messages.length + parsed.ignored.length).toBe(1);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('10,000 levels of JSON in a payload are answered, whatever they are', async () => {
+  const deep = (open: string, close: string) => `${open.repeat(10_000)}1${close.repeat(10_000)}`;
+  const user = '"user":{"id":"U1","team_id":"T1"}';
+  for (const value of [deep('[', ']'), deep('{"a":', '}')]) {
+    const payload = `{"type":"view_submission",${user},"actions":${value},"view":{"state":{"values":${value}}}}`;
+    const request = requestOf(new URLSearchParams({ payload }).toString(), formType);
+    const parsed = await provider.parse(request, channel);
+    expect(parsed.messages).toHaveLength(1);
+    for (const message of parsed.messages) parsedMessage.parse(message);
+  }
 });

@@ -4,7 +4,7 @@ import { signStandardWebhook } from '../../demo/sign.ts';
 import { newWebhookSecret, webhookHeaders, webhookKey, webhookPublicKey } from '../../src/lib/standard-webhooks.ts';
 import { providers } from '../../src/providers/index.ts';
 import { isDeeperThan, keepJson } from '../../src/providers/kit/kept-json.ts';
-import { jsonPointer, readPointer } from '../../src/providers/standard-webhooks/pointer.ts';
+import { jsonPointer, readPointer } from '../../src/providers/kit/json-message/pointer.ts';
 import { verifyContext } from '../support/provider-context.ts';
 
 const provider = providers.get('standard-webhooks');

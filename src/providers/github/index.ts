@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { defineProvider, secretList } from '../../provider.ts';
+import { defineProvider, optionalSecretList, secretList } from '../../provider.ts';
+import { fetchGithubAsset } from './assets.ts';
 import { parseGithub } from './parse.ts';
 import { verifyGithub } from './verify.ts';
 
@@ -11,6 +12,9 @@ export const github = defineProvider({
   title: 'GitHub',
   secrets: z.strictObject({
     secret: secretList('The Secret of the webhook, which you choose; every webhook on this URL has the same.'),
+    token: optionalSecretList(
+      'A fine-grained personal access token with the permission Contents, read-only. It fetches the files of releases in private repositories; public ones need none.',
+    ),
   }),
   settings: z.strictObject({
     ownLogin: z
@@ -18,6 +22,12 @@ export const github = defineProvider({
       .min(1)
       .optional()
       .describe('The login of the account that your product writes with, whose posts are ignored. Apps need none.'),
+    apiUrl: z
+      .url({ protocol: /^https$/ })
+      .optional()
+      .describe(
+        "The REST API of your own server, such as https://git.example.com/api/v3, where the secret token is one of that server's; github.com needs none.",
+      ),
   }),
   setup: {
     steps: [
@@ -34,4 +44,5 @@ export const github = defineProvider({
   newSecret: () => randomBytes(32).toString('hex'),
   verify: verifyGithub,
   parse: parseGithub,
+  fetchAttachment: fetchGithubAsset,
 });

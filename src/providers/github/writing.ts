@@ -1,4 +1,4 @@
-import { dateFromMillis, textOrNull } from '../kit/fields.ts';
+import { dateFromIso, dateFromMillis, textOrNull } from '../kit/fields.ts';
 import { githubCommit, type GithubPayload, type Writing } from './schema.ts';
 
 /** What of an event becomes a message. */
@@ -62,7 +62,7 @@ export function readWriting(payload: GithubPayload): Written | string | undefine
   const text = comment ? textOrNull(comment.body) : review ? reviewText(review) : titled(source);
   // A review without words only carries its line comments, which are events of their own.
   if (review && text === null) return 'empty_review';
-  const sentAt = readTime(source.submitted_at ?? source.published_at ?? source.created_at);
+  const sentAt = dateFromIso(source.submitted_at ?? source.published_at ?? source.created_at);
   return { id: String(source.id), text, thread, sentAt, source, about };
 }
 
@@ -95,11 +95,4 @@ function reviewText({ body, state }: Writing): string | null {
   if (body) return body;
   if (state === 'approved') return 'Approved';
   return state === 'changes_requested' ? 'Changes requested' : null;
-}
-
-/** GitHub writes UTC; a time without a zone would be read in the server's own. */
-function readTime(text: string | undefined): Date | null {
-  return text !== undefined && /^\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})$/.test(text)
-    ? dateFromMillis(Date.parse(text))
-    : null;
 }

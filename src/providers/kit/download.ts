@@ -1,5 +1,6 @@
 import { PermanentError, RetryableError } from '../../lib/errors.ts';
 import type { FetchedFile, ProviderFetch } from '../../provider.ts';
+import { readJson, type Json } from './fields.ts';
 
 /** What a provider's file server wants to see, and who may see it. */
 export interface DownloadCredentials {
@@ -46,6 +47,38 @@ export function isHostOf(url: string, hosts: readonly string[]): boolean {
   const parsed = URL.parse(url);
   if (parsed?.protocol !== 'https:' || parsed.username || parsed.password) return false;
   return hosts.some((host) => parsed.hostname === host || parsed.hostname.endsWith(`.${host}`));
+}
+
+/**
+ * What comes of an attempt with the newest secret; where the provider refuses it, with the next: while
+ * one is rotated there are two.
+ *
+ * @throws PermanentError `credentials_refused` where none is taken, or there is none by this name.
+ */
+export async function withSecrets<T>(
+  secrets: readonly string[],
+  name: string,
+  attempt: (secret: string) => Promise<T>,
+): Promise<T> {
+  let refusal = new PermanentError('credentials_refused', `the channel has no ${name}, and without it gets no files`);
+  for (const secret of secrets) {
+    try {
+      return await attempt(secret);
+    } catch (error) {
+      if (!(error instanceof PermanentError) || error.code !== 'credentials_refused') throw error;
+      refusal = error;
+    }
+  }
+  throw refusal;
+}
+
+/** The JSON that a provider's API answers a look-up with; undefined where it is none. */
+export function readAnswer(body: Uint8Array): Json | undefined {
+  try {
+    return readJson(body);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a status other than 200 means for who asks for the file again. */

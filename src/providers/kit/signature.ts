@@ -69,12 +69,18 @@ export function decodeBase64(text: string): Uint8Array | undefined {
 
 /**
  * Checks a timestamp in whole seconds against the clock, in both directions: several SDKs refuse
- * only what is too old, a symmetric window is stricter and safe.
+ * only what is too old, a symmetric window is stricter and safe. A leading zero is refused: it could
+ * be the body's last digit where the time is signed right behind it.
  */
 export function checkTimestamp(text: string, now: Date, toleranceSeconds: number): Verdict {
-  if (!/^[0-9]{1,12}$/.test(text)) return refused('bad_timestamp');
-  const age = Math.abs(now.getTime() / 1000 - Number(text));
-  return age <= toleranceSeconds ? accepted : refused('stale_timestamp');
+  if (!/^[1-9][0-9]{0,11}$/.test(text)) return refused('bad_timestamp');
+  return checkMillis(Number(text) * 1000, now, toleranceSeconds);
+}
+
+/** The same for milliseconds since 1970. */
+export function checkMillis(millis: number, now: Date, toleranceSeconds: number): Verdict {
+  const age = Math.abs(now.getTime() - millis);
+  return age <= toleranceSeconds * 1000 ? accepted : refused('stale_timestamp');
 }
 
 /**

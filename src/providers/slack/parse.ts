@@ -1,15 +1,18 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
-import type { Attachment, Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromMillis, present, readForm, readJson, reasonFrom, textOrNull } from '../kit/fields.ts';
+import type { Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
+import { boundId, present, readForm, readJson, reasonFrom, textOrNull } from '../kit/fields.ts';
+import { readCommand } from './command.ts';
+import { readFile } from './files.ts';
+import { readInteraction } from './interaction.ts';
 import {
   isForm,
   slackAuthorization,
   slackEnvelope,
   slackEvent,
-  slackFile,
   type SlackEnvelope,
   type SlackEvent,
 } from './schema.ts';
+import { readTimestamp, unescapeEntities } from './text.ts';
 
 type Settings = { botUserId?: string | undefined; appId?: string | undefined };
 
@@ -19,12 +22,18 @@ const writtenSubtypes = new Set(['file_share', 'thread_broadcast', 'me_message']
 /** Subtypes whose reason is their own name, because people look for it. */
 const namedSubtypes = new Set(['bot_message', 'message_changed', 'message_deleted']);
 
-/** One message out of a `message` or `app_mention` event; everything else is ignored by name. */
+/**
+ * One message out of a `message` or `app_mention` event, a slash command or an interaction;
+ * everything else is ignored by name.
+ */
 export function parseSlack(
   request: WebhookRequest,
   channel: ProviderChannel<Record<string, string[]>, Settings>,
 ): Parsed {
-  if (isForm(request.headers)) return ignore(formReason(readForm(request.body)), null);
+  if (isForm(request.headers)) {
+    const outcome = readFormBody(request.body);
+    return typeof outcome === 'string' ? ignore(outcome, null) : { deliveryId: null, messages: [outcome], ignored: [] };
+  }
   const envelope = slackEnvelope.safeParse(readJson(request.body)).data;
   const deliveryId = textOrNull(envelope?.event_id);
   if (envelope?.type !== 'event_callback') return ignore('unknown_type', deliveryId);
@@ -42,9 +51,11 @@ function ignore(reason: string, deliveryId: string | null): Parsed {
   return { deliveryId, messages: [], ignored: [{ reason }] };
 }
 
-function formReason(form: URLSearchParams): string {
-  if (form.has('command')) return 'slash_command';
-  return form.has('payload') ? 'interactivity' : 'unknown_type';
+/** Slash commands and interactivity have no delivery id. */
+function readFormBody(body: Uint8Array): ParsedMessage | string {
+  const form = readForm(body);
+  if (form.has('command')) return readCommand(form, body);
+  return form.has('payload') ? readInteraction(form, body) : 'unknown_type';
 }
 
 function reasonToIgnore(event: SlackEvent, envelope: SlackEnvelope, settings: Settings): string | undefined {
@@ -75,7 +86,7 @@ function isOwn(event: SlackEvent, envelope: SlackEnvelope, settings: Settings): 
 
 function buildMessage(event: SlackEvent, envelope: SlackEnvelope): ParsedMessage | undefined {
   const { user, channel, ts } = event;
-  const recipient = textOrNull(envelope.team_id) ?? textOrNull(envelope.context_team_id);
+  const recipient = workspaceOf(envelope);
   // A user id is only unique within a workspace, and in a shared channel the author may belong to
   // another one: with the receiving team instead, a stranger could pass for one of ours.
   const team = event.user_team || event.team || recipient;
@@ -94,7 +105,7 @@ function buildMessage(event: SlackEvent, envelope: SlackEnvelope): ParsedMessage
       eventType: event.type,
       subtype: event.subtype,
       teamId: envelope.team_id,
-      enterpriseId: envelope.enterprise_id,
+      enterpriseId: envelope.enterprise_id ?? envelope.context_enterprise_id,
       appId: envelope.api_app_id,
       userTeam: team,
       channel,
@@ -111,26 +122,9 @@ function buildMessage(event: SlackEvent, envelope: SlackEnvelope): ParsedMessage
   };
 }
 
-/** Slack escapes exactly these three. In one pass, so that `&amp;lt;` stays the text `&lt;`. */
-function unescapeEntities(text: string): string {
-  return text.replace(/&(?:lt|gt|amp);/g, (entity) => (entity === '&lt;' ? '<' : entity === '&gt;' ? '>' : '&'));
-}
-
-function readFile(entry: unknown): Attachment[] {
-  const file = slackFile.safeParse(entry).data;
-  if (!file?.id && !file?.url_private) return [];
-  return [
-    {
-      name: file.name ?? null,
-      contentType: file.mimetype ?? null,
-      size: file.size,
-      url: file.url_private ?? null,
-      providerId: file.id ?? null,
-    },
-  ];
-}
-
-/** `1712345678.000100`: seconds, and a counter that makes it unique within the channel. */
-function readTimestamp(ts: string): Date | null {
-  return /^\d{1,12}(?:\.\d{1,9})?$/.test(ts) ? dateFromMillis(Math.round(Number(ts) * 1000)) : null;
+/** The workspace; what happens in a whole organisation of Enterprise Grid (`E…`) has the organisation. */
+function workspaceOf(envelope: SlackEnvelope): string | null {
+  const [first, ...rest] = [envelope.team_id, envelope.context_team_id, envelope.enterprise_id].filter(Boolean);
+  const workspace = [first, ...rest].find((id) => id?.startsWith('T'));
+  return textOrNull(workspace ?? first);
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { listField, sizeField, textField } from '../kit/fields.ts';
+import { listField, textField } from '../kit/fields.ts';
 
 /**
  * The fields of Slack's Events API that we read.
@@ -12,7 +12,9 @@ export const slackEnvelope = z.object({
   team_id: textField,
   /** The workspace that the event happened in, where `team_id` is an organisation's or absent. */
   context_team_id: textField,
+  /** The organisation on Enterprise Grid. */
   enterprise_id: textField,
+  context_enterprise_id: textField,
   api_app_id: textField,
   event_id: textField,
   authorizations: listField,
@@ -42,15 +44,6 @@ export const slackEvent = z.object({
   files: listField,
 });
 export type SlackEvent = z.infer<typeof slackEvent>;
-
-/** A file; in a channel shared between workspaces it may be a stub with nothing but an id. */
-export const slackFile = z.object({
-  id: textField,
-  name: textField,
-  mimetype: textField,
-  size: sizeField,
-  url_private: textField,
-});
 
 /** Who the event was delivered to: our own bot user among them. */
 export const slackAuthorization = z.object({

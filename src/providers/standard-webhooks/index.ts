@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { defineProvider } from '../../provider.ts';
+import { jsonMessageSettings } from '../kit/json-message/settings.ts';
 import { webhookSecretList } from '../kit/standard-webhooks-signature.ts';
 import { parseStandardWebhook } from './parse.ts';
-import { standardWebhooksSettings } from './settings.ts';
 import { verifyChannel } from './verify.ts';
 
 /** Any JSON that is signed by Standard Webhooks or Svix. Source: https://www.standardwebhooks.com */
@@ -15,7 +15,7 @@ export const standardWebhooks = defineProvider({
       'The signing secret: whsec_… for v1 signatures (HMAC), or the public key whpk_… for v1a (Ed25519).',
     ),
   }),
-  settings: standardWebhooksSettings,
+  settings: jsonMessageSettings,
   setup: {
     steps: [
       'In the system that sends webhooks (with Svix: Endpoints, Add Endpoint), enter {ingestUrl} as the URL.',

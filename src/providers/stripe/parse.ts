@@ -1,6 +1,6 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromMillis, present, readJson, textOrNull } from '../kit/fields.ts';
+import { boundId, dateFromIso, dateFromMillis, present, readJson, textOrNull } from '../kit/fields.ts';
 import { keepObject, stripeEvent, stripeObject, type StripeEvent, type StripeObject } from './schema.ts';
 
 type Settings = { livemode?: boolean | undefined };
@@ -53,7 +53,8 @@ function buildMessage(event: StripeEvent, id: string, type: string, bodyBytes: n
       changed: changedFields(event),
       ...keepObject(event.data?.object, bodyBytes),
     }),
-    sentAt: readTime(event.created),
+    // Seconds in whole events, ISO 8601 in thin ones.
+    sentAt: typeof event.created === 'number' ? dateFromMillis(event.created * 1000) : dateFromIso(event.created),
     vouched: true,
     // Stripe's id is in the signed body, and retries and manual resends keep it.
     dedupeKey: boundId(id),
@@ -93,12 +94,4 @@ function sentenceOf(type: string, objectId: string | null): string {
 function changedFields(event: StripeEvent): string[] | undefined {
   const before = event.data?.previous_attributes;
   return before && Object.keys(before).slice(0, 50);
-}
-
-/** Seconds in whole events, ISO 8601 with its zone in thin ones. */
-function readTime(created: string | number | undefined): Date | null {
-  if (typeof created === 'number') return dateFromMillis(created * 1000);
-  return created !== undefined && /^\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})$/.test(created)
-    ? dateFromMillis(Date.parse(created))
-    : null;
 }

@@ -25,7 +25,7 @@ function joinWords(words: readonly (string | number | undefined)[], separator: s
   return textOrNull(words.filter((word) => word !== undefined && word !== '').join(separator));
 }
 
-/** Files by their `file_id`: the bytes take a `getFile` with the bot's API token. */
+/** Files by their `file_id`: `fetchTelegramFile` gets the bytes. */
 export function readAttachments(message: TelegramMessage): Attachment[] {
   // An animation is repeated as a document, for clients that do not know animations.
   const document = message.animation ? undefined : message.document;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { defineProvider, secretList } from '../../provider.ts';
+import { defineProvider, optionalSecretList, secretList } from '../../provider.ts';
+import { botTokenPattern, fetchTelegramFile } from './files.ts';
 import { parseTelegram } from './parse.ts';
 import { secretTokenPattern, verifyTelegram } from './verify.ts';
 
@@ -14,6 +15,12 @@ export const telegram = defineProvider({
       (secrets) => secrets.every((secret) => secretTokenPattern.test(secret)),
       'Telegram takes 1 to 256 characters of A-Z, a-z, 0-9, _ and -',
     ),
+    botToken: optionalSecretList(
+      "The bot's API token of @BotFather, such as 123456:ABC…; files are fetched with it. Messages need none.",
+    ).refine(
+      (tokens) => tokens.every((token) => botTokenPattern.test(token)),
+      "a bot's API token is digits, a colon, and characters of A-Z, a-z, 0-9, _ and -",
+    ),
   }),
   settings: z.strictObject({
     bot: z
@@ -26,7 +33,7 @@ export const telegram = defineProvider({
   }),
   setup: {
     steps: [
-      'Telegram, @BotFather: send /newbot, or /mybots for a bot you have, and copy its API token; it stays with you.',
+      'Telegram, @BotFather: send /newbot, or /mybots for a bot you have, and copy its API token. Where files are wanted it is the secret botToken as well.',
       'Take the secret that was made with the channel; your own may replace it.',
       'Call https://api.telegram.org/bot<API token>/setWebhook with url={ingestUrl}, secret_token=<secret> and allowed_updates=["message","callback_query"].',
       'Call getWebhookInfo the same way: it shows the URL and, where a delivery failed, last_error_message.',
@@ -38,4 +45,5 @@ export const telegram = defineProvider({
   newSecret: () => randomBytes(32).toString('base64url'),
   verify: verifyTelegram,
   parse: parseTelegram,
+  fetchAttachment: fetchTelegramFile,
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineProvider, secretList } from '../../provider.ts';
+import { fetchTwilioMedia } from './media.ts';
 import { parseTwilio } from './parse.ts';
 import { verifyTwilio } from './verify.ts';
 
@@ -7,7 +8,7 @@ import { verifyTwilio } from './verify.ts';
 export const twilio = defineProvider({
   name: 'twilio',
   kind: 'sms',
-  title: 'Twilio (SMS, MMS and WhatsApp)',
+  title: 'Twilio (SMS, MMS, WhatsApp and RCS)',
   secrets: z.strictObject({
     authToken: secretList(
       "The account's primary Auth Token; a subaccount's numbers sign with the subaccount's. While promoting the secondary token, list both.",
@@ -34,6 +35,7 @@ export const twilio = defineProvider({
   methods: ['POST', 'GET'],
   verify: verifyTwilio,
   parse: parseTwilio,
+  fetchAttachment: fetchTwilioMedia,
   // Any text in the answer would be sent back as a message.
   acknowledge: () => ({
     status: 200,

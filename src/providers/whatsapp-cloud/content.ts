@@ -4,7 +4,7 @@ import { whatsappCard, whatsappError, whatsappItem, whatsappPhone, type Whatsapp
 
 const mediaTypes = ['image', 'video', 'audio', 'document', 'sticker'] as const;
 
-/** The types that come from a person; `unsupported` stands for something that Meta does not pass on. */
+/** The types that come from a person; the last two stand for something that Meta does not pass on. */
 export const writtenTypes = new Set<string>([
   ...mediaTypes,
   'text',
@@ -15,6 +15,15 @@ export const writtenTypes = new Set<string>([
   'reaction',
   'order',
   'unsupported',
+  'unknown',
+]);
+
+/** Types that report on a message or a person, with the reason why they are ignored. */
+export const reportingTypes: ReadonlyMap<string, string> = new Map([
+  ['system', 'system'],
+  ['edit', 'message_edited'],
+  ['revoke', 'message_revoked'],
+  ['request_welcome', 'request_welcome'],
 ]);
 
 /** What was written or chosen; for what is not writing, the line that a person would read in its place. */
@@ -65,7 +74,7 @@ function mediaOf(message: WhatsappMessage): WhatsappMessage['image'] {
   return type && message[type];
 }
 
-/** A file by its media id: the bytes take a look-up at Meta with an access token. */
+/** A file by its media id; `fetchWhatsappMedia` gets the bytes. */
 export function readAttachments(message: WhatsappMessage): Attachment[] {
   const media = mediaOf(message);
   if (!media?.id) return [];
@@ -97,10 +106,14 @@ export function readDetails(message: WhatsappMessage): Record<string, Json | und
     replyDescription: reply?.description,
     // JSON within a string, as Meta sends it: its fields are the flow's own.
     responseJson: interactive?.nfm_reply?.response_json,
+    callPermission: interactive?.call_permission_reply?.response,
     buttonPayload: button?.payload,
     reactionTo: reaction?.message_id,
-    catalogId: order?.catalog_id,
+    contactOrigin: whatsappCard.safeParse(message.contacts?.[0]).data?.origin,
+    catalogId: order?.catalog_id ?? message.context?.referred_product?.catalog_id,
+    productId: message.context?.referred_product?.product_retailer_id,
     orderItems: order && (order.product_items ?? []).flatMap(readItem),
+    unsupportedType: message.unsupported?.type,
     errorCode: error?.code,
     errorTitle: error?.title,
   };

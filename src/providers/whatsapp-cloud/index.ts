@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { defineProvider, secretList } from '../../provider.ts';
+import { defineProvider, optionalSecretList, secretList } from '../../provider.ts';
+import { defaultGraphVersion, fetchWhatsappMedia } from './media.ts';
 import { parseWhatsapp } from './parse.ts';
 import { shakeWhatsappHand, verifyWhatsapp } from './verify.ts';
 
@@ -11,8 +12,17 @@ export const whatsappCloud = defineProvider({
   secrets: z.strictObject({
     appSecret: secretList('App secret of the Meta app, under App settings, Basic. It signs every request.'),
     verifyToken: secretList('A word of your own choice, entered at Meta as the Verify token beside the callback URL.'),
+    accessToken: optionalSecretList(
+      "A system user's access token with the permission whatsapp_business_messaging; files are fetched with it. Messages need none.",
+    ),
   }),
-  settings: z.strictObject({}),
+  settings: z.strictObject({
+    graphVersion: z
+      .string()
+      .regex(/^v\d{1,3}\.\d{1,2}$/, 'a version of the Graph API, such as v25.0')
+      .optional()
+      .describe(`The version of the Graph API that files are looked up with; ${defaultGraphVersion} where absent.`),
+  }),
   setup: {
     steps: [
       'Open https://developers.facebook.com/apps and your app, which needs the product WhatsApp.',
@@ -21,6 +31,7 @@ export const whatsappCloud = defineProvider({
       'WhatsApp, Configuration, Webhook: enter {ingestUrl} as the Callback URL and the same text as the Verify token, then Verify and save.',
       'Webhook fields: subscribe to messages, and to no more than you need.',
       'Switch the app to Live: in development mode only test events arrive.',
+      'Where files are wanted: Business settings, Users, System users, Generate token with whatsapp_business_messaging; it is the secret accessToken.',
     ],
     address:
       'The business phone number in E.164, such as +15550783881; the phone number ID where Meta sends no number.',
@@ -31,4 +42,5 @@ export const whatsappCloud = defineProvider({
   verify: verifyWhatsapp,
   handshake: shakeWhatsappHand,
   parse: parseWhatsapp,
+  fetchAttachment: fetchWhatsappMedia,
 });

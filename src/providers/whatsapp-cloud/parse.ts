@@ -1,13 +1,14 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Ignored, Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
 import { boundId, dateFromMillis, present, readJson, reasonFrom, textOrNull } from '../kit/fields.ts';
-import { readAttachments, readDetails, readText, writtenTypes } from './content.ts';
+import { readAttachments, readDetails, readText, reportingTypes, writtenTypes } from './content.ts';
 import {
   whatsappChange,
   whatsappContact,
   whatsappEntry,
   whatsappEnvelope,
   whatsappMessage,
+  whatsappStatus,
   type WhatsappContact,
   type WhatsappMessage,
   type WhatsappValue,
@@ -49,7 +50,7 @@ function readChange(change: unknown, accountId: string | undefined): (ParsedMess
   const place = readPlace(value, accountId);
   const outcomes = [
     ...(value.messages ?? []).map((message) => readMessage(message, place)),
-    ...(value.statuses ?? []).map(() => ({ reason: 'status' })),
+    ...(value.statuses ?? []).map(readStatus),
     ...(value.errors ?? []).map(() => ({ reason: 'error' })),
   ];
   return outcomes.length > 0 ? outcomes : [{ reason: 'unknown_type' }];
@@ -75,12 +76,18 @@ function readRecipient(metadata: WhatsappValue['metadata']): string | null {
 function readMessage(value: unknown, place: Place): ParsedMessage | Ignored {
   const message = whatsappMessage.safeParse(value).data;
   const type = message?.type;
-  if (type === 'system') return { reason: 'system' };
+  const report = reportingTypes.get(type ?? '');
+  if (report !== undefined) return { reason: report };
   if (!message?.id || type === undefined || !writtenTypes.has(type)) return { reason: 'unknown_type' };
   if (type === 'reaction' && !message.reaction?.emoji) return { reason: 'reaction_removed' };
   const contact = contactOf(message, place);
   const from = readSender(message, contact);
   return from === undefined ? { reason: 'no_sender' } : buildMessage(message, message.id, from, contact, place);
+}
+
+/** `status_delivered`; one that is not named is of no known type. */
+function readStatus(value: unknown): Ignored {
+  return { reason: reasonFrom('status', whatsappStatus.safeParse(value).data?.status ?? '') };
 }
 
 function contactOf(message: WhatsappMessage, { contacts, byId }: Place): WhatsappContact | undefined {
@@ -121,6 +128,7 @@ function buildMessage(
       businessAccountId: place.accountId,
       phoneNumberId: place.phoneNumberId,
       userId: message.from_user_id ?? contact?.user_id,
+      parentUserId: message.from_parent_user_id,
       username: contact?.profile?.username,
       groupId: message.group_id,
       contextMessageId: context?.id,
@@ -130,6 +138,8 @@ function buildMessage(
       referralId: referral?.source_id,
       referralUrl: referral?.source_url,
       referralHeadline: referral?.headline,
+      referralBody: referral?.body,
+      referralClickId: referral?.ctwa_clid,
       ...readDetails(message),
     }),
     sentAt: /^\d{1,12}$/.test(message.timestamp ?? '') ? dateFromMillis(Number(message.timestamp) * 1000) : null,

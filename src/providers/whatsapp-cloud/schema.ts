@@ -56,11 +56,28 @@ export const whatsappMessage = z.object({
   id: textField,
   from: textField,
   from_user_id: textField,
+  /** The same across the businesses of one owner. */
+  from_parent_user_id: textField,
   group_id: textField,
   timestamp: textField,
   type: textField,
-  context: part({ from: textField, id: textField, forwarded: flagField, frequently_forwarded: flagField }),
-  referral: part({ source_type: textField, source_id: textField, source_url: textField, headline: textField }),
+  context: part({
+    from: textField,
+    id: textField,
+    forwarded: flagField,
+    frequently_forwarded: flagField,
+    /** The product that a question is about. */
+    referred_product: part({ catalog_id: textField, product_retailer_id: textField }),
+  }),
+  /** The advertisement that led here. */
+  referral: part({
+    source_type: textField,
+    source_id: textField,
+    source_url: textField,
+    headline: textField,
+    body: textField,
+    ctwa_clid: textField,
+  }),
   text: part({ body: textField }),
   image: media,
   video: media,
@@ -74,16 +91,26 @@ export const whatsappMessage = z.object({
     button_reply: reply,
     list_reply: reply,
     nfm_reply: part({ name: textField, body: textField, response_json: textField }),
+    call_permission_reply: part({ response: textField }),
   }),
   button: part({ text: textField, payload: textField }),
   reaction: part({ message_id: textField, emoji: textField }),
   order: part({ catalog_id: textField, text: textField, product_items: listField }),
+  unsupported: part({ type: textField }),
   errors: listField,
 });
 export type WhatsappMessage = z.infer<typeof whatsappMessage>;
 
 /** A card out of the address book. */
-export const whatsappCard = z.object({ name: part({ formatted_name: textField }), phones: listField });
+export const whatsappCard = z.object({
+  name: part({ formatted_name: textField }),
+  phones: listField,
+  /** `contact_request` where we asked for it. */
+  origin: textField,
+});
+/** What became of a message of ours. */
+export const whatsappStatus = z.object({ status: textField });
+
 export const whatsappPhone = z.object({ phone: textField });
 
 export const whatsappItem = z.object({

@@ -36,5 +36,9 @@ export const signer: Signer = {
     'challenge',
     'id',
     'size',
+    'command',
+    'payload',
+    'user_id',
+    'trigger_id',
   ],
 };

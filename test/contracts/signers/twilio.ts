@@ -25,6 +25,12 @@ export const signer: Signer = {
     'SmsStatus',
     'MessageStatus',
     'ProfileName',
+    'CallSid',
+    'ButtonText',
+    'Label',
+    'Latitude',
+    'Longitude',
+    'OtherRecipients0',
     '__proto__',
   ],
 };

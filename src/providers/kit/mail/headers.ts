@@ -12,6 +12,24 @@ export function mailHeaders(pairs: Iterable<readonly [name: string, value: strin
   return [...pairs].map(([name, value]) => ({ key: name.trim().toLowerCase(), value: value.trim() }));
 }
 
+const maxHeadersSize = 256 * 1024;
+
+/**
+ * The header fields, where they are no more than 256 KiB, as for raw mail: reading addresses takes
+ * time for each byte. They are not cut, because a second From below the cut would go unseen.
+ *
+ * @throws Error "the body is …".
+ */
+export function boundHeaders(headers: MailHeaders['headers']): MailHeaders['headers'] {
+  checkHeadersSize(headers.reduce((size, { key, value }) => size + key.length + value.length, 0));
+  return headers;
+}
+
+/** The same for headers that are still to be read. @throws Error "the body is …". */
+export function checkHeadersSize(size: number): void {
+  if (size > maxHeadersSize) throw new Error('the body is an e-mail of too long headers');
+}
+
 /** Every value of a header, topmost first. */
 export function headerValues(mail: MailHeaders, name: string): string[] {
   return mail.headers.filter((header) => header.key === name).map((header) => header.value);

@@ -1,0 +1,42 @@
+import { type Signer } from '../signer.ts';
+
+export const signer: Signer = {
+  secrets: { credentials: 'postmark:Tq3xZ8-contract-one-1' },
+  nextSecrets: { credentials: 'postmark:Vb7yK2-contract-two-2' },
+  headers: ['authorization'],
+  covers: 'none',
+  sign: (fixture, secrets) => ({
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'user-agent': 'Postmark',
+      authorization: `Basic ${Buffer.from(secrets['credentials'] ?? '').toString('base64')}`,
+    },
+    body: fixture.bytes,
+  }),
+  fields: [
+    'RecordType',
+    'MessageID',
+    'From',
+    'FromFull',
+    'Email',
+    'Name',
+    'Value',
+    'ToFull',
+    'CcFull',
+    'OriginalRecipient',
+    'ReplyTo',
+    'Subject',
+    'Date',
+    'MailboxHash',
+    'TextBody',
+    'HtmlBody',
+    'StrippedTextReply',
+    'Headers',
+    'Attachments',
+    'Content',
+    'ContentType',
+    'ContentLength',
+    '__proto__',
+  ],
+};
