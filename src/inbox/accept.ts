@@ -149,7 +149,8 @@ function idempotencyKey(channelId: string, dedupeKey: string): string {
 }
 
 /**
- * Writes a group in one statement. Bodies travel as one bytea, cut up by size inside PostgreSQL, so
+ * Writes a group in one statement. Its messages share one number in the order of arrival: rows go in
+ * sorted by their keys, and within the group the ids are in order. Bodies travel as one bytea, cut up by size inside PostgreSQL, so
  * that the statement is the same for every batch. An event whose messages were all here before is
  * kept as `duplicate`.
  */
@@ -174,14 +175,17 @@ async function book(db: Kysely<Database>, bookings: readonly Booking[]): Promise
       select * from json_to_recordset(${events}::json) as e(
         tenant_id uuid, id uuid, channel_id uuid, provider text, received_at timestamptz, method text,
         url text, headers json, start int, size int, outcome text, reason text, ignored json, delivery_id text)
+    ), turn as materialized (
+      select nextval('arrivals') as arrival
     ), booked as (
       insert into inbound_messages (
         tenant_id, id, event_id, channel_id, channel, idempotency_key, external_identity, display_name,
         recipient, text, channel_message_id, channel_thread_id, attachments, channel_metadata, sent_at,
-        vouched, created_at, updated_at)
+        vouched, created_at, updated_at, arrival)
       select tenant_id, id, event_id, channel_id, channel, idempotency_key, external_identity, display_name,
         recipient, text, channel_message_id, channel_thread_id, attachments, channel_metadata, sent_at,
-        vouched, created_at, created_at
+        vouched, created_at, created_at,
+        (select arrival from turn)
       from json_to_recordset(${messages}::json) as m(
         tenant_id uuid, id uuid, event_id uuid, channel_id uuid, channel text, idempotency_key text,
         external_identity text, display_name text, recipient text, text text, channel_message_id text,

@@ -13,7 +13,7 @@ import { eventually, startTestApp, type TestApp } from '../support/test-app.ts';
 import { startTestTarget, type TestTarget } from '../support/test-target.ts';
 
 /** A claim by the only worker there is, from the beginning of the round. */
-async function claim(
+async function claimNow(
   db: Kysely<Database>,
   worker: string,
   free: number,
@@ -246,22 +246,24 @@ describeEachDatabase('leases and fences', (database) => {
     await book(60);
     const other = database().another();
     const claims = await Promise.all(
-      Array.from({ length: 10 }, (_unused, index) => claim(index % 2 ? db() : other.db, index % 2 ? 'a' : 'b', 10, 30)),
+      Array.from({ length: 10 }, (_unused, index) =>
+        claimNow(index % 2 ? db() : other.db, index % 2 ? 'a' : 'b', 10, 30),
+      ),
     );
     const ids = claims.flat().map((claim) => claim.id);
     expect(new Set(ids).size).toBe(ids.length);
     // Two that meet may each get less than they asked for; a later claim finds the rest.
-    const rest = await claim(db(), 'a', 100, 30);
+    const rest = await claimNow(db(), 'a', 100, 30);
     expect(ids.length + rest.length).toBe(60);
   });
 
   it('a late worker cannot complete a delivery that was taken over', async () => {
     await book(1);
-    const [late] = await claim(db(), 'late', 1, 0);
+    const [late] = await claimNow(db(), 'late', 1, 0);
     if (!late) throw new Error('nothing was claimed');
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(await reapExpiredLeases(db())).toBe(1);
-    const [taken] = await claim(db(), 'next', 1, 30);
+    const [taken] = await claimNow(db(), 'next', 1, 30);
     expect(taken).toMatchObject({ id: late.id, attempts: 2 });
     expect(Number(taken?.fence)).toBe(Number(late.fence) + 1);
 
@@ -280,10 +282,10 @@ describeEachDatabase('leases and fences', (database) => {
 
   it('logs the attempt of a late worker as superseded where nobody had logged it', async () => {
     await book(1);
-    const [late] = await claim(db(), 'late', 1, 30);
+    const [late] = await claimNow(db(), 'late', 1, 30);
     if (!late) throw new Error('nothing was claimed');
     await releaseClaims(db(), [late]);
-    await claim(db(), 'next', 1, 30);
+    await claimNow(db(), 'next', 1, 30);
     expect(await completeDeliveries(db(), [success(late, 'late')])).toMatchObject([{ counted: false }]);
     const { attempts } = await app.client.get(`/api/v1/deliveries/${late.id}`);
     expect(attempts).toMatchObject([{ outcome: 'superseded', worker: 'late' }]);
@@ -291,7 +293,7 @@ describeEachDatabase('leases and fences', (database) => {
 
   it('a lease that is renewed does not end; one that was lost is not renewed', async () => {
     await book(2);
-    const claims = await claim(db(), 'a', 2, 0);
+    const claims = await claimNow(db(), 'a', 2, 0);
     const [kept, lost] = claims;
     if (!kept || !lost) throw new Error('two were booked');
     expect(await renewLeases(db(), 'a', [kept], 30)).toEqual(new Set([kept.id]));
@@ -302,9 +304,9 @@ describeEachDatabase('leases and fences', (database) => {
 
   it('what is released is due again and has not burnt a try', async () => {
     await book(1);
-    const claims = await claim(db(), 'a', 1, 30);
+    const claims = await claimNow(db(), 'a', 1, 30);
     await releaseClaims(db(), claims);
-    expect(await claim(db(), 'b', 1, 30)).toMatchObject([{ attempts: 1 }]);
+    expect(await claimNow(db(), 'b', 1, 30)).toMatchObject([{ attempts: 1 }]);
   });
 });
 
