@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { environmentKeys, parseConfig, type Config } from '../../src/config.ts';
 import { createServer } from '../../src/http/server.ts';
 import type { Services } from '../../src/http/services.ts';
+import { providers } from '../../src/providers/index.ts';
 import { checkMatch, evaluateMatch } from '../../src/routing/match.ts';
 import { MatchScope } from '../../src/routing/match-variables.ts';
 
@@ -214,6 +215,18 @@ beforeAll(async () => {
 test.each(documents)('%s names nothing that is not there', (document) => {
   expect(existsSync(join(root, document)), `${document} is missing`).toBe(true);
   expect(findProblems(document, read(document), api)).toEqual([]);
+});
+
+describe('every provider', () => {
+  const table = read('docs/providers/README.md');
+  test.each([...providers.keys()])('%s has a page, and a row that names its secrets', (name) => {
+    expect(documents).toContain(`docs/providers/${name}.md`);
+    const row = table.split('\n').find((line) => line.startsWith(`| [\`${name}\`](${name}.md) |`)) ?? '';
+    const provider = providers.get(name);
+    const shape = (provider?.secrets as unknown as { shape: Record<string, unknown> }).shape;
+    for (const secret of Object.keys(shape)) expect(row).toContain(`\`${secret}\``);
+    expect(read('README.md')).toContain(`docs/providers/${name}.md`);
+  });
 });
 
 describe('the check itself', () => {
