@@ -10,6 +10,8 @@ import type { Database } from './schema.ts';
 export interface DatabaseHandle {
   readonly db: Kysely<Database>;
   readonly kind: 'postgres' | 'embedded';
+  /** How many connections there are, are free, and are waited for. PostgreSQL only. */
+  readonly pool?: () => { readonly total: number; readonly idle: number; readonly waiting: number };
   /**
    * Calls back when another process has said `channel`. PostgreSQL only; the embedded database has
    * no other process. Reconnects by itself; polling is the net for what it misses.
@@ -26,7 +28,13 @@ export interface DatabaseHandle {
 export function openPostgres(
   url: string,
   logger: Logger,
-  { poolSize, patient = false }: { poolSize: number; /** No time limits: for migrations. */ patient?: boolean },
+  {
+    poolSize,
+    patient = false,
+  }: {
+    poolSize: number;
+    /** For migrations: no time limit, but for the wait for a lock, which others wait behind. */ patient?: boolean;
+  },
 ): DatabaseHandle {
   const pool = new pg.Pool({
     Client: PreparingClient,
@@ -34,7 +42,7 @@ export function openPostgres(
     max: poolSize,
     connectionTimeoutMillis: 2_500,
     ...(patient
-      ? {}
+      ? { lock_timeout: 3_000 }
       : { query_timeout: 20_000, statement_timeout: 15_000, idle_in_transaction_session_timeout: 15_000 }),
     keepAlive: true,
     application_name: 'postroom',
@@ -51,6 +59,7 @@ export function openPostgres(
   return {
     db,
     kind: 'postgres',
+    pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     listen: (onNotice, channels) => listenPostgres(url, onNotice, channels, logger),
     close: () => db.destroy(),
   };

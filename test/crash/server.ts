@@ -44,10 +44,10 @@ export async function killServers(): Promise<void> {
 }
 
 /** Starts `src/entry/node.ts` on a free port of the loopback. Nothing of Postroom's own environment is passed on. */
-export function startServer(env: Readonly<Record<string, string>>): ServerProcess {
+export function startServer(env: Readonly<Record<string, string>>, cwd = root): ServerProcess {
   const startedAt = performance.now();
   const child = spawn(process.execPath, ['src/entry/node.ts'], {
-    cwd: root,
+    cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
