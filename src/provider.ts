@@ -230,7 +230,7 @@ export interface Provider<
   ): Parsed | Promise<Parsed>;
 
   /** The 2xx this provider expects; 200 with `{"ok":true}` where absent. */
-  acknowledge?(request: WebhookRequest): Reply;
+  acknowledge?(request: WebhookRequest, channel: ProviderChannel<z.output<Secrets>, z.output<Settings>>): Reply;
 
   /**
    * Gets an attachment's bytes, out of the stored event or from the provider with the channel's

@@ -5,11 +5,13 @@ import { OutboundError, type SafeFetch } from './safe-fetch.ts';
 const dayMs = 86_400_000;
 const timeoutMs = 5_000;
 const maxBytes = 512 * 1024;
+/** While a key server is down each forged key id would otherwise make us ask it. */
+const failureMs = 5_000;
 
 /**
  * Documents that others publish, such as signing keys: got once by whoever needs one first, then
- * remembered by URL. Who wants one that is not older than `maxAgeMs` may make it be got again; what
- * cannot be got is not remembered, and an older one is not taken for it.
+ * remembered by URL. Who wants one that is not older than `maxAgeMs` may make it be got again; an
+ * older one is not taken for it. What could not be had is not asked for again for five seconds.
  *
  * @throws RetryableError where it cannot be had.
  */
@@ -18,6 +20,7 @@ export function createPublishedDocuments(
   now: () => Date,
 ): (url: string, options?: { maxAgeMs?: number }) => Promise<string> {
   const known = new LRUCache<string, { text: string; at: number }>({ max: 500 });
+  const failed = new LRUCache<string, { error: RetryableError; at: number }>({ max: 500 });
   const asked = new Map<string, Promise<string>>();
 
   const get = async (url: string): Promise<string> => {
@@ -33,13 +36,25 @@ export function createPublishedDocuments(
     }
     const text = new TextDecoder().decode(answer.body);
     known.set(url, { text, at });
+    failed.delete(url);
     return text;
+  };
+
+  const note = (url: string, error: unknown): never => {
+    if (error instanceof RetryableError) failed.set(url, { error, at: now().getTime() });
+    throw error;
   };
 
   return async (url, { maxAgeMs = dayMs } = {}) => {
     const document = known.get(url);
     if (document && now().getTime() - document.at <= maxAgeMs) return document.text;
-    const underWay = asked.get(url) ?? get(url).finally(() => asked.delete(url));
+    const failure = failed.get(url);
+    if (failure && now().getTime() - failure.at < failureMs) throw failure.error;
+    const underWay =
+      asked.get(url) ??
+      get(url)
+        .catch((error: unknown) => note(url, error))
+        .finally(() => asked.delete(url));
     asked.set(url, underWay);
     return await underWay;
   };

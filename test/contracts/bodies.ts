@@ -2,7 +2,8 @@ import * as fc from 'fast-check';
 
 /**
  * Bodies for parse: random bytes, any JSON; JSON, forms and header blocks made of the fields that
- * the provider looks at; and its own recorded bodies with random values in random places.
+ * the provider looks at; and its own recorded bodies with random values in random places, in JSON
+ * inside a form's field too.
  */
 export function anyBody(fields: readonly string[], recorded: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
   const name = fc.constantFrom(...fields);
@@ -67,21 +68,40 @@ function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** Puts each value at one of the document's places, counted round; bytes that are no JSON stay. */
-function changeJson(body: Uint8Array, changes: readonly (readonly [number, unknown])[]): Uint8Array {
-  const root = { document: readJson(body) };
-  if (root.document === undefined) return body;
+type Changes = readonly (readonly [number, unknown])[];
+
+/** Puts each value at one of the document's places, counted round; bytes that hold no JSON stay. */
+function changeJson(body: Uint8Array, changes: Changes): Uint8Array {
+  const text = new TextDecoder().decode(body);
+  const changed = changeDocument(text, changes) ?? changeForm(text, changes);
+  return changed === undefined ? body : encode(changed);
+}
+
+function changeDocument(text: string, changes: Changes): string | undefined {
+  const root = { document: readJson(text) };
+  if (root.document === undefined) return undefined;
   for (const [place, value] of changes) {
     const places = listPlaces(root);
     const [parent, key] = places[place % places.length] ?? [root, 'document'];
-    Object.assign(parent, { [key]: value });
+    // A copy: the next change may be inside it, and the value is put into other documents too.
+    Object.assign(parent, { [key]: structuredClone(value) });
   }
-  return encode(JSON.stringify(root.document) ?? 'null');
+  return JSON.stringify(root.document) ?? 'null';
 }
 
-function readJson(body: Uint8Array): unknown {
+/** The same for the documents in a form, such as Slack's field `payload`. */
+function changeForm(text: string, changes: Changes): string | undefined {
+  if (!/(?:^|&)[^=&]+=(?:%7B|%5B)/i.test(text)) return undefined;
+  const pairs = [...new URLSearchParams(text)].map(([name, value]): [string, string] => [
+    name,
+    /^[{[]/.test(value) ? (changeDocument(value, changes) ?? value) : value,
+  ]);
+  return new URLSearchParams(pairs).toString();
+}
+
+function readJson(text: string): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(body)) as unknown;
+    return JSON.parse(text) as unknown;
   } catch {
     return undefined;
   }

@@ -16,7 +16,7 @@ const answer = z.strictObject({
 const fetched = z.strictObject({
   message: z.int().default(0),
   attachment: z.int().default(0),
-  /** The channel's secrets beside those that the signer has, such as an API token. */
+  /** The channel's secrets beside those that the request has, such as an API token. */
   secrets: z.record(z.string(), z.string()).default({}),
   /** The calls that must be made, in order, and how they are answered. */
   calls: z.array(answer).default([]),
@@ -36,6 +36,8 @@ const fetched = z.strictObject({
 const fixtureFile = z.strictObject({
   about: z.string(),
   settings: z.record(z.string(), z.unknown()).default({}),
+  /** The channel's secrets where they are others than the signer's; null is none. */
+  secrets: z.record(z.string(), z.string().nullable()).default({}),
   /** Which of the provider's forms of request it is, where there are several. */
   variant: z.string().optional(),
   body: z.json().optional(),
@@ -73,6 +75,12 @@ export function readFixtures(provider: string): Fixture[] {
       const fixture = fixtureFile.parse(JSON.parse(readFileSync(new URL(file, home), 'utf8')));
       return { ...fixture, name: file.replace(/\.json$/, ''), bytes: readBytes(fixture, home) };
     });
+}
+
+/** A request of a test's own making, for a signer to sign. */
+export function makeFixture(bytes: Uint8Array, given: Partial<Fixture> = {}): Fixture {
+  const expected = { messages: [], ignored: [] };
+  return { about: '', name: 'made', settings: {}, secrets: {}, calls: [], fetches: [], expected, ...given, bytes };
 }
 
 function readBytes(fixture: z.infer<typeof fixtureFile>, home: URL): Uint8Array {

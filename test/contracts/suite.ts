@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
+import { RetryableError } from '../../src/lib/errors.ts';
 import {
   parsedMessage,
   type Parsed,
@@ -15,7 +16,7 @@ import {
 import { anyBody } from './bodies.ts';
 import type { ExpectedCall, Fixture } from './fixtures.ts';
 import { mutateBody, mutateText } from './mutations.ts';
-import { url, type Signer } from './signer.ts';
+import { url, type Scheme, type Secrets, type Signer } from './signer.ts';
 
 /**
  * What every provider owes: the accepted fixtures become exactly the expected messages, and any
@@ -28,6 +29,9 @@ export interface Check {
 }
 
 type Channel = ProviderChannel<Record<string, string[]>, Record<string, unknown>>;
+
+/** `unavailable`: a document that the provider publishes cannot be had, so the request is not taken. */
+type Outcome = Verdict | { readonly ok: false; readonly reason: 'unavailable' };
 
 const now = new Date('2025-03-04T12:00:00Z');
 const reasons = new Set<string>([
@@ -43,7 +47,8 @@ const reasons = new Set<string>([
   'bad_credentials',
   'bad_token',
   'address_not_allowed',
-] satisfies RejectReason[]);
+  'unavailable',
+] satisfies (RejectReason | 'unavailable')[]);
 /** What an old secret's request is refused with. */
 const wrongSecret = new Set<string>(['bad_signature', 'bad_credentials'] satisfies RejectReason[]);
 
@@ -63,22 +68,10 @@ export function checksOf(provider: Provider, signer: Signer, fixtures: readonly 
       })),
     ),
     { name: 'a body in which any kind of byte is changed, cut or added is refused', run: () => desk.checkBodies() },
-    ...signer.headers.flatMap((name) => [
-      { name: `header ${name} may be written in any case`, run: () => desk.checkHeaderCase(name) },
-      { name: `header ${name} missing or empty is refused as missing`, run: () => desk.checkHeaderMissing(name) },
-      { name: `header ${name} sent twice is refused as a duplicate`, run: () => desk.checkHeaderTwice(name) },
-      { name: `header ${name} changed at any place is refused`, run: () => desk.checkHeaderChanged(name) },
-    ]),
     { name: 'what is not signed does not change what a message is recognised by', run: () => desk.checkUnsigned() },
     { name: 'parse gives valid messages, or says why not, for any body', run: () => desk.checkAnyBody() },
-    { name: 'verify and handshake answer any bytes under any headers', run: () => desk.checkAnyHeaders() },
     { name: '10,000 levels of JSON are answered, whatever they are', run: () => desk.checkDepth() },
-    {
-      name: 'a clock beyond the tolerance is refused either way, where a time is signed',
-      run: () => desk.checkClock(),
-    },
-    { name: 'while a secret is rotated both are live, and a removed one is refused', run: () => desk.checkRotation() },
-    { name: 'a channel without its secrets refuses everything', run: () => desk.checkNoSecrets() },
+    ...[undefined, ...Object.keys(signer.variants ?? {})].flatMap((variant) => desk.checksOfScheme(variant)),
   ];
 }
 
@@ -92,6 +85,44 @@ class Desk {
     this.provider = provider;
     this.signer = signer;
     this.fixtures = fixtures;
+  }
+
+  /** The checks of the way of signing that a variant has; undefined is the usual one. */
+  checksOfScheme(variant: string | undefined): Check[] {
+    const about = variant === undefined ? '' : `, variant ${variant}`;
+    return [
+      ...this.scheme(variant).headers.flatMap((name) => [
+        {
+          name: `header ${name} may be written in any case${about}`,
+          run: () => this.checkHeaderCase(name, variant),
+        },
+        {
+          name: `header ${name} missing or empty is refused as missing${about}`,
+          run: () => this.checkHeaderMissing(name, variant),
+        },
+        {
+          name: `header ${name} sent twice is refused as a duplicate${about}`,
+          run: () => this.checkHeaderTwice(name, variant),
+        },
+        {
+          name: `header ${name} changed at any place is refused${about}`,
+          run: () => this.checkHeaderChanged(name, variant),
+        },
+      ]),
+      {
+        name: `verify and handshake answer any bytes under any headers${about}`,
+        run: () => this.checkAnyHeaders(variant),
+      },
+      {
+        name: `a clock beyond the tolerance is refused either way, where a time is signed${about}`,
+        run: () => this.checkClock(variant),
+      },
+      {
+        name: `while a secret is rotated both are live, and a removed one is refused${about}`,
+        run: () => this.checkRotation(variant),
+      },
+      { name: `a channel without its secrets refuses everything${about}`, run: () => this.checkNoSecrets(variant) },
+    ];
   }
 
   async checkManners(): Promise<void> {
@@ -135,14 +166,14 @@ class Desk {
     for (const message of parsed.messages) checkMessage(message);
     const { deliveryId = null, messages, ignored } = expected;
     assert.deepEqual(JSON.parse(JSON.stringify(parsed)), { deliveryId, messages, ignored });
-    const acknowledgement = provider.acknowledge?.(request);
+    const acknowledgement = provider.acknowledge?.(request, channel);
     assert.ok(acknowledgement === undefined || (acknowledgement.status >= 200 && acknowledgement.status < 300));
     if (expected.acknowledgement) assert.partialDeepStrictEqual(acknowledgement, expected.acknowledgement);
   }
 
   async checkFetch(fixture: Fixture, wanted: Fixture['fetches'][number]): Promise<void> {
     const request = this.sign(fixture);
-    const channel = this.channel(fixture, { ...this.signer.secrets, ...wanted.secrets });
+    const channel = this.channel(fixture, { ...this.secretsOf(fixture), ...wanted.secrets });
     const parsed = await this.parse(request, channel);
     const attachment = parsed.messages[wanted.message]?.attachments[wanted.attachment];
     assert.ok(attachment, 'there is no such attachment');
@@ -163,8 +194,8 @@ class Desk {
   }
 
   async checkBodies(): Promise<void> {
-    const { covers } = this.signer;
     for (const fixture of this.signedFixtures()) {
+      const { covers } = this.scheme(fixture.variant);
       const request = this.sign(fixture);
       const channel = this.channel(fixture);
       const parsed = covers === 'fields' ? await outcomeOf(this.parse(request, channel)) : undefined;
@@ -179,33 +210,33 @@ class Desk {
     }
   }
 
-  async checkHeaderCase(name: string): Promise<void> {
-    const { request, channel } = this.sample();
+  async checkHeaderCase(name: string, variant: string | undefined): Promise<void> {
+    const { request, channel } = this.sample(variant);
     assert.notEqual(request.headers.get(name) ?? '', '');
     const headers = new Headers([...request.headers].map(([key, text]) => [key.toUpperCase(), text]));
     assert.deepEqual(await this.verify({ ...request, headers }, channel), { ok: true });
   }
 
-  async checkHeaderMissing(name: string): Promise<void> {
+  async checkHeaderMissing(name: string, variant: string | undefined): Promise<void> {
     for (const changed of [null, '', ' ']) {
-      const verdict = await this.verifyWith(name, changed);
+      const verdict = await this.verifyWith(name, changed, variant);
       assert.match(verdict.ok ? 'accepted' : verdict.reason, /^missing_/);
     }
   }
 
-  async checkHeaderTwice(name: string): Promise<void> {
-    const value = this.sample().request.headers.get(name) ?? '';
+  async checkHeaderTwice(name: string, variant: string | undefined): Promise<void> {
+    const value = this.sample(variant).request.headers.get(name) ?? '';
     for (const changed of [`${value}, ${value}`, `${value}, x`, `x, ${value}`]) {
-      assert.deepEqual(await this.verifyWith(name, changed), { ok: false, reason: 'duplicate_header' });
+      assert.deepEqual(await this.verifyWith(name, changed, variant), { ok: false, reason: 'duplicate_header' });
     }
   }
 
-  async checkHeaderChanged(name: string): Promise<void> {
-    const value = this.sample().request.headers.get(name) ?? '';
+  async checkHeaderChanged(name: string, variant: string | undefined): Promise<void> {
+    const value = this.sample(variant).request.headers.get(name) ?? '';
     // The scheme's word of an Authorization header may be in any case.
     const scheme = name === 'authorization' ? `${value.split(' ', 1)[0] ?? ''} ` : '';
     for (const rest of mutateText(value.slice(scheme.length))) {
-      const verdict = await this.verifyWith(name, `${scheme}${rest}`);
+      const verdict = await this.verifyWith(name, `${scheme}${rest}`, variant);
       if (verdict.ok) assert.fail(`accepted: ${scheme}${rest}`);
       assert.ok(reasons.has(verdict.reason), verdict.reason);
     }
@@ -213,8 +244,8 @@ class Desk {
 
   /** Nobody who replays a signed request may have it taken for a new message. */
   async checkUnsigned(): Promise<void> {
-    const { headers: signed, believedHeaders = [] } = this.signer;
     for (const fixture of this.signedFixtures()) {
+      const { headers: signed, believedHeaders = [] } = this.scheme(fixture.variant);
       const request = this.sign(fixture);
       const channel = this.channel(fixture);
       const keys = await outcomeOf(this.keysOf(request, channel));
@@ -253,7 +284,7 @@ class Desk {
           const headers = new Headers({ 'content-type': contentType });
           const request = { method, url: target, headers, body };
           const parsed = await outcomeOf(this.parse(request, channel));
-          this.provider.acknowledge?.(request);
+          this.provider.acknowledge?.(request, channel);
           if (parsed instanceof Error) {
             // What cannot be read at all says so without quoting it; anything else is a defect.
             if (!/^the body is |^Maximum /.test(parsed.message)) throw parsed;
@@ -268,13 +299,14 @@ class Desk {
     );
   }
 
-  async checkAnyHeaders(): Promise<void> {
-    const { request: signed, channel } = this.sample();
+  async checkAnyHeaders(variant: string | undefined): Promise<void> {
+    const { headers: names } = this.scheme(variant);
+    const { request: signed, channel } = this.sample(variant);
     const headerText = fc.oneof(
       fc.string({ unit: fc.constantFrom(...'v01,= abcdefABCDEF+/.-é\u00ff'.split('')), maxLength: 80 }),
       fc.constantFrom(String(now.getTime() / 1000), '1e9', '-1', '0x10', '99999999999999999999'),
     );
-    const headers = fc.record(Object.fromEntries(this.signer.headers.map((name) => [name, headerText])), {
+    const headers = fc.record(Object.fromEntries(names.map((name) => [name, headerText])), {
       requiredKeys: [],
     });
     await fc.assert(
@@ -282,7 +314,7 @@ class Desk {
         const request = { ...signed, headers: new Headers(given), body };
         const verdict = await this.verify(request, channel);
         // Without a header to check, a body that fixtures hold may be signed as it is.
-        if (this.signer.headers.length > 0) assert.equal(verdict.ok, false);
+        if (names.length > 0) assert.equal(verdict.ok, false);
         if (!verdict.ok) assert.ok(reasons.has(verdict.reason), verdict.reason);
         const fetch: ProviderFetch = async () => ({ status: 200, headers: new Headers(), body: new Uint8Array() });
         const reply = await this.provider.handshake?.(request, channel, { now, verified: true, fetch });
@@ -312,14 +344,14 @@ class Desk {
     }
   }
 
-  async checkClock(): Promise<void> {
-    const { toleranceSeconds } = this.signer;
+  async checkClock(variant: string | undefined): Promise<void> {
+    const { toleranceSeconds } = this.scheme(variant);
     const year = 86_400 * 365;
     const { early, late } =
       typeof toleranceSeconds === 'object'
         ? toleranceSeconds
         : { early: toleranceSeconds ?? year, late: toleranceSeconds ?? year };
-    const { request, channel } = this.sample();
+    const { request, channel } = this.sample(variant);
     for (const seconds of [-early, late]) {
       assert.deepEqual(await this.verify(request, channel, later(seconds)), { ok: true }, `${seconds} s off`);
     }
@@ -330,10 +362,11 @@ class Desk {
     }
   }
 
-  async checkRotation(): Promise<void> {
-    const { secrets, nextSecrets } = this.signer;
+  async checkRotation(variant: string | undefined): Promise<void> {
+    const { fixture } = this.sample(variant);
+    const secrets = this.secretsOf(fixture);
+    const nextSecrets = this.secretsOf(fixture, this.signer.nextSecrets);
     if (JSON.stringify(secrets) === JSON.stringify(nextSecrets)) return;
-    const { fixture } = this.sample();
     const old = this.sign(fixture);
     const next = this.sign(fixture, nextSecrets);
     const both = this.channel(fixture, nextSecrets, secrets);
@@ -345,15 +378,26 @@ class Desk {
     assert.ok(!verdict.ok && wrongSecret.has(verdict.reason), JSON.stringify(verdict));
   }
 
-  async checkNoSecrets(): Promise<void> {
+  async checkNoSecrets(variant: string | undefined): Promise<void> {
     const names = Object.keys(this.signer.secrets);
     if (names.length === 0) return;
-    const { request, channel } = this.sample();
+    const { request, channel } = this.sample(variant);
     const empty = { ...channel, secrets: Object.fromEntries(names.map((name) => [name, []])) };
     assert.equal((await this.verify(request, empty)).ok, false);
   }
 
-  private sign(fixture: Fixture, secrets = this.signer.secrets): WebhookRequest {
+  /** What a fixture of this variant is signed by. */
+  private scheme(variant: string | undefined): Scheme {
+    return { ...this.signer, ...(variant === undefined ? {} : this.signer.variants?.[variant]) };
+  }
+
+  /** The signer's secrets, with those that the fixture has of its own. */
+  private secretsOf(fixture: Fixture, secrets = this.signer.secrets): Secrets {
+    const all = Object.entries({ ...secrets, ...fixture.secrets });
+    return Object.fromEntries(all.filter((entry): entry is [string, string] => entry[1] !== null));
+  }
+
+  private sign(fixture: Fixture, secrets = this.secretsOf(fixture)): WebhookRequest {
     const signed = this.signer.sign(fixture, secrets, now);
     return {
       method: signed.method,
@@ -363,20 +407,26 @@ class Desk {
     };
   }
 
-  private async verify(request: WebhookRequest, channel: Channel, at = now): Promise<Verdict> {
-    return await this.provider.verify(request, channel, {
-      now: at,
-      clientAddress: this.signer.clientAddress ?? null,
-      published: async (wanted) => {
-        const text = this.signer.published?.[wanted];
-        if (text === undefined) throw new Error(`nothing is published at ${wanted}`);
-        return text;
-      },
-    });
+  private async verify(request: WebhookRequest, channel: Channel, at = now): Promise<Outcome> {
+    const { published = {}, clientAddress = null } = this.signer;
+    try {
+      return await this.provider.verify(request, channel, {
+        now: at,
+        clientAddress,
+        published: async (wanted) => {
+          const text = published[wanted];
+          if (text === undefined) throw new RetryableError('not_published', `nothing is published at ${wanted}`);
+          return text;
+        },
+      });
+    } catch (error) {
+      if (error instanceof RetryableError) return { ok: false, reason: 'unavailable' };
+      throw error;
+    }
   }
 
-  private async verifyWith(name: string, value: string | null): Promise<Verdict> {
-    const { request, channel } = this.sample();
+  private async verifyWith(name: string, value: string | null, variant: string | undefined): Promise<Outcome> {
+    const { request, channel } = this.sample(variant);
     return await this.verify(withHeader(request, name, value), channel);
   }
 
@@ -388,8 +438,8 @@ class Desk {
     return (await this.parse(request, channel)).messages.map((message) => message.dedupeKey);
   }
 
-  private channel(fixture: Fixture, ...secretSets: Signer['secrets'][]): Channel {
-    const sets = secretSets.length > 0 ? secretSets : [this.signer.secrets];
+  private channel(fixture: Fixture, ...secretSets: Secrets[]): Channel {
+    const sets = secretSets.length > 0 ? secretSets : [this.secretsOf(fixture)];
     const names = Object.keys(sets[0] ?? {});
     const lists = Object.fromEntries(names.map((name) => [name, sets.map((set) => set[name])]));
     return {
@@ -410,10 +460,15 @@ class Desk {
     return this.fixtures.filter(({ expected }) => !('handshake' in expected));
   }
 
-  /** A request that brings a message. */
-  private sample(): { fixture: Fixture; request: WebhookRequest; channel: Channel } {
-    const fixture = this.fixtures.find(({ expected }) => 'messages' in expected && expected.messages.length > 0);
-    if (!fixture) throw new Error('no fixture with a message');
+  /** A request that brings a message, signed as this variant is. */
+  private sample(variant?: string): { fixture: Fixture; request: WebhookRequest; channel: Channel } {
+    const schemeOf = (one = ''): string | undefined =>
+      Object.hasOwn(this.signer.variants ?? {}, one) ? one : undefined;
+    const fixture = this.fixtures.find(
+      ({ variant: own, expected }) =>
+        schemeOf(own) === variant && 'messages' in expected && expected.messages.length > 0,
+    );
+    if (!fixture) throw new Error(`no fixture with a message${variant === undefined ? '' : ` of variant ${variant}`}`);
     return { fixture, request: this.sign(fixture), channel: this.channel(fixture) };
   }
 }

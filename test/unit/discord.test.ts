@@ -5,7 +5,7 @@ import { handshakeContext } from '../support/provider-context.ts';
 const provider = providers.get('discord');
 if (!provider) throw new Error('no provider');
 const now = new Date('2025-03-04T12:00:00Z');
-const channel = { secrets: { publicKey: [] }, settings: {} };
+const channel = { secrets: { publicKey: [] }, settings: provider.settings.parse({}) };
 
 function requestOf(body: unknown) {
   return {
@@ -29,13 +29,13 @@ test('a ping is answered only when its signature held: Discord tries false ones 
 test('a webhook event has type 1 like a ping, and is not taken for one', async () => {
   const request = requestOf({ type: 1, application_id: '1', event: { type: 'ENTITLEMENT_CREATE', data: {} } });
   expect(provider.handshake?.(request, channel, handshakeContext(now))).toBeUndefined();
-  expect(provider.acknowledge?.(request)).toMatchObject({ status: 204 });
+  expect(provider.acknowledge?.(request, channel)).toMatchObject({ status: 204 });
   expect((await provider.parse(request, channel)).ignored).toEqual([{ reason: 'event_entitlement_create' }]);
 });
 
 test('what cannot be read is acknowledged all the same', () => {
   for (const body of ['{', '[]', '{"type":"2"}', '{"event":1}']) {
-    expect(provider.acknowledge?.(requestOf(body))).toMatchObject({ status: 204 });
+    expect(provider.acknowledge?.(requestOf(body), channel)).toMatchObject({ status: 204 });
   }
 });
 

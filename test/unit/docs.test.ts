@@ -305,6 +305,15 @@ describe("README's configuration table", () => {
     DATABASE_POOL_SIZE: 'databasePoolSize',
     WORKER_CONCURRENCY: 'workerConcurrency',
     LEASE_SECONDS: 'leaseSeconds',
+    RETENTION_EVENTS_DAYS: 'retentionEventsDays',
+    RETENTION_PAYLOADS_DAYS: 'retentionPayloadsDays',
+    RETENTION_LEDGER_DAYS: 'retentionLedgerDays',
+    RETENTION_DELIVERIES_DAYS: 'retentionDeliveriesDays',
+    METRICS_TOKEN: 'metricsToken',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'otlpEndpoint',
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'otlpTracesEndpoint',
+    OTEL_TRACES_SAMPLER: 'tracesSampler',
+    OTEL_TRACES_SAMPLER_ARG: 'tracesSamplerArg',
   };
 
   test('has every variable, in the order of src/config.ts', () => {

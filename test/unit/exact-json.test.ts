@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readExactJson } from '../../src/providers/kit/exact-json.ts';
+import { readExactJson } from '../../src/providers/kit/body/exact-json.ts';
 
 function read(text: string): unknown {
   return readExactJson(new TextEncoder().encode(text));

@@ -45,8 +45,26 @@ test.each([
   ['an error of the server', 500],
   ['a redirect, which is not followed', 302],
   ['no connection', new OutboundError('connection_failed', 'ECONNREFUSED')],
-])('%s is a reason to try again, and not remembered', async (_what, answer) => {
-  const { published } = publish([answer, 'one']);
+])('%s is a reason to try again, though not in the next five seconds', async (_what, answer) => {
+  const { published, asked, wait } = publish([answer, answer, 'one']);
+  const first = await published(url).catch((error: unknown) => error);
+  expect(first).toBeInstanceOf(RetryableError);
+  wait(4_999);
+  for (let index = 0; index < 50; index += 1) await expect(published(url)).rejects.toBe(first);
+  expect(asked()).toBe(1);
+  wait(1);
   await expect(published(url)).rejects.toBeInstanceOf(RetryableError);
+  expect(asked()).toBe(2);
+  wait(5_000);
   expect(await published(url)).toBe('one');
+});
+
+test('who takes an older document has it while the newer one cannot be had', async () => {
+  const { published, asked, wait } = publish(['one', 500]);
+  await published(url);
+  wait(60_000);
+  await expect(published(url, { maxAgeMs: 1_000 })).rejects.toBeInstanceOf(RetryableError);
+  expect(await published(url)).toBe('one');
+  await expect(published('https://login.example.com/others')).rejects.toBeInstanceOf(RetryableError);
+  expect(asked()).toBe(3);
 });

@@ -117,7 +117,7 @@ test('nothing is shown to who uses a command or presses a button', () => {
     requestOf('payload=%7B', formType),
     requestOf('{}', { 'content-type': 'application/json' }),
   ];
-  for (const request of requests) expect(provider.acknowledge?.(request)).toEqual({ status: 200 });
+  for (const request of requests) expect(provider.acknowledge?.(request, channel)).toEqual({ status: 200 });
 });
 
 test('each workspace has a token of its own: the next is tried where one is refused', async () => {
@@ -163,7 +163,7 @@ test('an interaction is a valid message or says why not, whatever its payload is
   await fc.assert(
     fc.asyncProperty(bodies, async (body) => {
       const request = requestOf(new URLSearchParams({ payload: new TextDecoder().decode(body) }).toString(), formType);
-      expect(provider.acknowledge?.(request).status).toBe(200);
+      expect(provider.acknowledge?.(request, channel).status).toBe(200);
       const parsed = await parseOrError(request);
       if (parsed instanceof Error) {
         expect(parsed.message).toBe('the body is a form whose payload is not JSON');

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { signStandardWebhook } from '../../demo/sign.ts';
 import { newWebhookSecret, webhookHeaders, webhookKey, webhookPublicKey } from '../../src/lib/standard-webhooks.ts';
 import { providers } from '../../src/providers/index.ts';
-import { isDeeperThan, keepJson } from '../../src/providers/kit/kept-json.ts';
+import { isDeeperThan, keepJson } from '../../src/providers/kit/body/kept-json.ts';
 import { jsonPointer, readPointer } from '../../src/providers/kit/json-message/pointer.ts';
 import { verifyContext } from '../support/provider-context.ts';
 

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { defineProvider, secretList } from '../../provider.ts';
-import { verifyBasic } from '../kit/credentials.ts';
 import { parseOwnBody } from '../kit/json-message/own-body.ts';
 import { ownBodySettings } from '../kit/json-message/settings.ts';
+import { verifyBasic } from '../kit/verify/credentials.ts';
 
 /** Any JSON or form from whoever has the user name and password. Source: RFC 7617. */
 export const basic = defineProvider({

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { defineProvider, secretList, type ProviderChannel, type Verdict, type WebhookRequest } from '../../provider.ts';
-import { verifyBearer, verifyToken } from '../kit/credentials.ts';
 import { parseOwnBody } from '../kit/json-message/own-body.ts';
 import { ownBodySettings } from '../kit/json-message/settings.ts';
 import { soleHeader } from '../kit/signature.ts';
+import { verifyBearer, verifyToken } from '../kit/verify/credentials.ts';
 
 /**
  * The headers that a token may come in. A closed list, because none of their values may be kept

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { PermanentError } from '../../lib/errors.ts';
 import { defineProvider, optionalSecretList, secretList } from '../../provider.ts';
-import { downloadWithSecrets } from '../kit/download-with-secrets.ts';
-import { publicUrlSetting } from '../kit/public-url.ts';
+import { downloadWithSecrets } from '../kit/files/with-secrets.ts';
+import { publicUrlSetting } from '../kit/verify/public-url.ts';
 import { parseBird } from './parse.ts';
 import { verifyBird } from './verify.ts';
 
@@ -28,7 +27,6 @@ export const bird = defineProvider({
   verify: verifyBird,
   parse: parseBird,
   async fetchAttachment({ url }, channel, { fetch }) {
-    if (url === null) throw new PermanentError('attachment_gone', 'the attachment has no URL');
     return await downloadWithSecrets(fetch, url, channel.secrets.accessKey, (key) => ({
       headers: { authorization: `AccessKey ${key}` },
       hosts: ['bird.com', 'messagebird.com'],

@@ -3,6 +3,7 @@ import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Attachment, Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
 import { boundId, dateFromIso, present, readJson, textOrNull, type Json } from '../kit/fields.ts';
 import { withPlus } from '../kit/phone.ts';
+import { readPlace } from '../kit/place.ts';
 import { birdEvent, birdFile, birdPart, type BirdEvent, type BirdMessage } from './schema.ts';
 
 /** Platforms whose own sign-in stands behind the sender; a live chat or an e-mail's From does not. */
@@ -23,7 +24,8 @@ export function parseBird(request: WebhookRequest): Parsed {
 function readEvent({ service, event, payload }: BirdEvent): ParsedMessage | string {
   const [platform, what, ...rest] = (event ?? '').split('.', 3);
   if (service !== 'channels' || !platform || rest.length > 0) return 'unknown_type';
-  if (what === 'outbound' || what === 'interaction') return what;
+  if (what === 'outbound') return 'own_message';
+  if (what === 'interaction') return 'interaction';
   if (what !== 'inbound' || !payload?.id) return 'unknown_type';
   if (payload.direction === 'outgoing') return 'own_message';
   const contact = payload.sender?.contact;
@@ -78,10 +80,8 @@ function readIdentity(platform: string, from: string): string {
 
 function readText(body: BirdMessage['body']): string | null {
   const { location, coordinates } = body?.location ?? {};
-  const place = [location?.label, location?.address].filter(Boolean).join(', ');
-  const written = body?.text?.text ?? body?.image?.text ?? body?.file?.text ?? body?.html?.text ?? place;
-  if (written || coordinates?.latitude === undefined || coordinates.longitude === undefined) return textOrNull(written);
-  return `${coordinates.latitude},${coordinates.longitude}`;
+  const written = body?.text?.text ?? body?.image?.text ?? body?.file?.text ?? body?.html?.text;
+  return textOrNull(written) ?? readPlace([location?.label, location?.address], coordinates);
 }
 
 /** Pictures and files by their URL; those at Bird itself want an access key. */

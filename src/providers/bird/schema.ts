@@ -1,15 +1,11 @@
 import { z } from 'zod';
-import { listField, sizeField, textField } from '../kit/fields.ts';
+import { listField, part, sizeField, textField } from '../kit/fields.ts';
 
 /**
  * The fields of Bird's channel events that we read.
  * Source: https://docs.bird.com/api/channels-api/supported-channels and
  * https://docs.bird.com/api/channels-api/message-types
  */
-
-function part<T extends z.ZodRawShape>(shape: T) {
-  return z.object(shape).optional().catch(undefined);
-}
 
 const number = z.number().optional().catch(undefined);
 

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromMillis, present, readJson, textField, textOrNull, type Json } from '../kit/fields.ts';
-import { keepJson } from '../kit/kept-json.ts';
+import { keepAs } from '../kit/body/kept-json.ts';
+import { sentenceFrom } from '../kit/event.ts';
+import { boundId, dateFromMillis, present, readJson, textField, textOrNull } from '../kit/fields.ts';
 
 /** Source: https://apidocs.chargebee.com/docs/api/events */
 const chargebeeEvent = z.object({
@@ -56,7 +57,7 @@ function buildMessage(event: ChargebeeEvent, site: string | undefined, bodyBytes
     externalIdentity: boundId(normalizeIdentity('webhook', identityOf(site, customerId))),
     displayName: customer ? nameOf(customer) : null,
     recipient: site === undefined ? null : boundId(site),
-    text: sentenceOf(type, subject?.id),
+    text: sentenceFrom(type, subject?.id),
     channelMessageId: boundId(event.id),
     channelThreadId: boundId(subject?.id || event.id),
     attachments: [],
@@ -69,7 +70,7 @@ function buildMessage(event: ChargebeeEvent, site: string | undefined, bodyBytes
       source: event.source,
       user: event.user ?? event.origin_user,
       apiVersion: event.api_version,
-      ...keepContent(event.content, bodyBytes),
+      ...keepAs('content', event.content, bodyBytes),
     }),
     sentAt: dateFromMillis((event.occurred_at ?? Number.NaN) * 1000),
     vouched: true,
@@ -117,17 +118,4 @@ function identityOf(site: string | undefined, customerId: string | undefined): s
 function nameOf(customer: ChargebeeObject): string | null {
   const person = [customer.first_name, customer.last_name].filter(Boolean).join(' ');
   return textOrNull(person || customer.company);
-}
-
-/** `payment_failed` is "Payment failed: 203". The object's amounts are in the metadata. */
-function sentenceOf(type: string, id: string | undefined): string {
-  const words = type.replaceAll(/_+/g, ' ').trim();
-  const sentence = words === '' ? type : `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`;
-  return id ? `${sentence}: ${id}` : sentence;
-}
-
-function keepContent(content: Record<string, unknown> | undefined, bodyBytes: number): Record<string, Json> {
-  if (content === undefined) return {};
-  const result = keepJson(content as Json, bodyBytes);
-  return 'kept' in result ? { content: result.kept } : { contentOmitted: result.omitted };
 }

@@ -1,5 +1,5 @@
-import type { Reply, WebhookRequest } from '../../provider.ts';
-import { readJson } from '../kit/fields.ts';
+import type { ProviderChannel, Reply, WebhookRequest } from '../../provider.ts';
+import { tryJson } from '../kit/fields.ts';
 import { discordEvent, discordInteraction } from './schema.ts';
 
 /** Webhook events are answered without a body, and even then Discord wants a content type. */
@@ -11,6 +11,9 @@ export const applicationCommand = 2;
 export const messageComponent = 3;
 export const autocomplete = 4;
 export const modalSubmit = 5;
+
+/** Of a response: its author alone sees it. What fills it in later is seen by the same. */
+const ephemeralFlag = 64;
 
 /**
  * The two pings that Discord sends when a URL is entered, and now and then later: an interaction of
@@ -35,20 +38,24 @@ export function shakeDiscordHand(
  * are answered with "is thinking", until a handler fills that in; what belongs to a message needs
  * nothing to be seen; and an option that completes itself gets no suggestions.
  */
-export function acknowledgeDiscord(request: WebhookRequest): Reply {
+export function acknowledgeDiscord(
+  request: WebhookRequest,
+  { settings }: ProviderChannel<object, { readonly ephemeral: boolean }>,
+): Reply {
   const body = tryJson(request.body);
   const interaction = discordInteraction.safeParse(body).data;
   if (!interaction || discordEvent.safeParse(body).success) return noContent;
+  const isThinking = { type: 5, ...(settings.ephemeral ? { data: { flags: ephemeralFlag } } : {}) };
   switch (interaction.type) {
     case applicationCommand:
-      return respond({ type: 5 });
+      return respond(isThinking);
     case messageComponent:
       return respond({ type: 6 });
     case autocomplete:
       return respond({ type: 8, data: { choices: [] } });
     case modalSubmit:
       // Type 6 is for what hangs on a message; a modal that a command opened does not.
-      return respond({ type: interaction.message ? 6 : 5 });
+      return respond(interaction.message ? { type: 6 } : isThinking);
     default:
       return noContent;
   }
@@ -56,12 +63,4 @@ export function acknowledgeDiscord(request: WebhookRequest): Reply {
 
 function respond(response: object): Reply {
   return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(response) };
-}
-
-function tryJson(body: Uint8Array): unknown {
-  try {
-    return readJson(body);
-  } catch {
-    return undefined; // Not JSON: parse says so, and the event is kept as unparsed.
-  }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineProvider, secretList } from '../../provider.ts';
-import { download } from '../kit/download.ts';
+import { download } from '../kit/files/download.ts';
 import { acknowledgeDiscord, shakeDiscordHand } from './answer.ts';
 import { parseDiscord } from './parse.ts';
 import { verifyDiscord } from './verify.ts';
@@ -19,7 +19,14 @@ export const discord = defineProvider({
       'a public key of Discord has 64 hex digits',
     ),
   }),
-  settings: z.strictObject({}),
+  settings: z.strictObject({
+    ephemeral: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Whether the first answer to a command, "is thinking" and what fills it in, is visible to its author alone.',
+      ),
+  }),
   setup: {
     steps: [
       'Open https://discord.com/developers/applications and choose New Application, or open an application you have.',
@@ -37,6 +44,6 @@ export const discord = defineProvider({
 
   /** The URLs are open to whoever has them, for as long as the signature in them lasts. */
   async fetchAttachment(attachment, _channel, context) {
-    return await download(context.fetch, attachment.url ?? '');
+    return await download(context.fetch, attachment.url);
   },
 });

@@ -1,6 +1,15 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromMillis, present, readJson, reasonFrom, textOrNull, type Json } from '../kit/fields.ts';
+import {
+  boundId,
+  boundOrNull,
+  dateFromMillis,
+  present,
+  readJson,
+  reasonFrom,
+  textOrNull,
+  type Json,
+} from '../kit/fields.ts';
 import { applicationCommand, autocomplete, messageComponent, modalSubmit, ping } from './answer.ts';
 import {
   describeInputs,
@@ -56,7 +65,7 @@ function readInteraction(interaction: DiscordInteraction): ParsedMessage | strin
     displayName: textOrNull(member?.nick) ?? nameOf(author),
     text: said.text,
     channelMessageId: boundId(id),
-    channelThreadId: idOrNull(interaction.channel_id ?? interaction.channel?.id),
+    channelThreadId: boundOrNull(interaction.channel_id ?? interaction.channel?.id),
     attachments: readAttachments(data),
     channelMetadata: { ...describe(interaction, author), ...said.metadata },
     sentAt: dateOfId(id),
@@ -130,7 +139,7 @@ function readEvent({ application_id: application, event }: DiscordEvent): Parsed
     displayName: nameOf(author),
     text: textOrNull(message.content),
     channelMessageId: boundId(id),
-    channelThreadId: idOrNull(message.lobby_id ?? message.channel_id),
+    channelThreadId: boundOrNull(message.lobby_id ?? message.channel_id),
     attachments: listFiles(message.attachments),
     channelMetadata: present<Json>({
       eventType: type.toLowerCase(),
@@ -150,17 +159,13 @@ function base(author: DiscordUser, application: string | undefined) {
   return {
     channel: 'discord' as const,
     externalIdentity: boundId(normalizeIdentity('discord', author.id ?? '')),
-    recipient: idOrNull(application),
+    recipient: boundOrNull(application),
     vouched: true,
   };
 }
 
 function nameOf(user: DiscordUser): string | null {
   return textOrNull(user.global_name) ?? textOrNull(user.username);
-}
-
-function idOrNull(id: string | undefined): string | null {
-  return id ? boundId(id) : null;
 }
 
 /** The time is in an id's upper 42 bits. Source: https://discord.com/developers/docs/reference#snowflakes */

@@ -1,7 +1,8 @@
 import { verify } from 'node:crypto';
 import { ed25519Key } from '../../lib/ed25519.ts';
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { accepted, checkTimestamp, decodeHex, refused, soleHeader } from '../kit/signature.ts';
+import { accepted, decodeHex, refused, soleHeader } from '../kit/signature.ts';
+import { checkTimestamp } from '../kit/verify/timestamp.ts';
 
 /** Seconds. Discord names no limit, and its SDK does not look at the time at all. */
 const toleranceSeconds = 300;

@@ -1,6 +1,7 @@
 import { codeOf, PermanentError } from '../../lib/errors.ts';
 import type { Attachment, AttachmentContext, FetchedFile, ProviderChannel } from '../../provider.ts';
-import { download, withSecrets, type DownloadCredentials } from '../kit/download.ts';
+import { download, type DownloadCredentials } from '../kit/files/download.ts';
+import { downloadWithSecrets } from '../kit/files/with-secrets.ts';
 
 type Channel = ProviderChannel<{ token: string[] }, { apiUrl?: string | undefined }>;
 
@@ -20,7 +21,7 @@ export async function fetchGithubAsset(
   const assetUrl = apiUrlOf(url, attachment.providerId, channel.settings.apiUrl);
   try {
     if (tokens.length === 0 || assetUrl === undefined) return await download(fetch, url);
-    return await withSecrets(tokens, 'token', (token) => download(fetch, assetUrl, credentialsFor(assetUrl, token)));
+    return await downloadWithSecrets(fetch, assetUrl, tokens, (token) => credentialsFor(assetUrl, token));
   } catch (error) {
     if (codeOf(error) !== 'attachment_gone') throw error;
     // GitHub hides what one may not see behind the same 404.
@@ -41,10 +42,9 @@ function apiUrlOf(fileUrl: string, id: string | null, apiUrl: string | undefined
   return `${api.replace(/\/+$/, '')}/repos/${repository}/releases/assets/${id}`;
 }
 
-/** GitHub's API refuses requests without a User-Agent. */
 function credentialsFor(assetUrl: string, token: string): DownloadCredentials {
   return {
-    headers: { authorization: `Bearer ${token}`, accept: 'application/octet-stream', 'user-agent': 'Postroom' },
+    headers: { authorization: `Bearer ${token}`, accept: 'application/octet-stream' },
     hosts: [new URL(assetUrl).hostname],
   };
 }

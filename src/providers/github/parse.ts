@@ -38,7 +38,7 @@ function reasonToIgnore(event: string, payload: GithubPayload, settings: Setting
   const expected = writtenActions[event];
   if (expected !== undefined && action !== expected) return reasonFrom('action', action ?? '');
   if (sender?.id === undefined || !sender.login) return 'no_sender';
-  if (sender.type === 'Bot') return 'bot_sender';
+  if (sender.type === 'Bot') return 'bot_message';
   return sender.login.toLowerCase() === settings.ownLogin?.toLowerCase() ? 'own_message' : undefined;
 }
 

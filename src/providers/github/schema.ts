@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { decodeText, listField, readForm, sizeField, textField, type Json } from '../kit/fields.ts';
+import { readForm } from '../kit/body/form.ts';
+import { decodeText, listField, readJson, sizeField, textField, type Json } from '../kit/fields.ts';
 
 /**
  * The fields of GitHub's webhook payloads that we read.
@@ -78,10 +79,5 @@ export const githubAsset = z.object({
  */
 export function readPayload(body: Uint8Array): Json {
   const text = decodeText(body);
-  const json = text.startsWith('payload=') ? (readForm(body).get('payload') ?? '') : text;
-  try {
-    return JSON.parse(json) as Json;
-  } catch {
-    throw new Error('the body is not JSON');
-  }
+  return readJson(text.startsWith('payload=') ? (readForm(body).get('payload') ?? '') : text);
 }

@@ -1,5 +1,5 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { verifyHubSignature } from '../kit/signature.ts';
+import { verifyHubSignature } from '../kit/verify/hub-signature.ts';
 
 type Channel = ProviderChannel<{ secret: string[] }, Record<string, unknown>>;
 

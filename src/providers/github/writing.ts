@@ -61,7 +61,7 @@ export function readWriting(payload: GithubPayload): Written | string | undefine
   if (source.id === undefined || thread === undefined) return undefined;
   const text = comment ? textOrNull(comment.body) : review ? reviewText(review) : titled(source);
   // A review without words only carries its line comments, which are events of their own.
-  if (review && text === null) return 'empty_review';
+  if (review && text === null) return 'no_content';
   const sentAt = dateFromIso(source.submitted_at ?? source.published_at ?? source.created_at);
   return { id: String(source.id), text, thread, sentAt, source, about };
 }

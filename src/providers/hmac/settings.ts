@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ownBodySettings } from '../kit/json-message/settings.ts';
-import { publicUrlSetting } from '../kit/public-url.ts';
+import { publicUrlSetting } from '../kit/verify/public-url.ts';
 import { boundsOfId, countPlaceholder, parseTemplate } from './template.ts';
 
 const headerName = z

@@ -1,7 +1,7 @@
 import type { ProviderChannel, Verdict, VerifyContext, WebhookRequest } from '../../provider.ts';
-import { urlAsSigned } from '../kit/public-url.ts';
 import { accepted, decodeBase64, decodeHex, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
-import { checkTimestampIn } from '../kit/timestamp.ts';
+import { urlAsSigned } from '../kit/verify/public-url.ts';
+import { checkTimestampIn } from '../kit/verify/timestamp.ts';
 import type { HmacSettings } from './settings.ts';
 import { boundsOfId, countPlaceholder, fillTemplate, parseTemplate } from './template.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineProvider, secretList } from '../../provider.ts';
-import { publicUrlSetting } from '../kit/public-url.ts';
+import { publicUrlSetting } from '../kit/verify/public-url.ts';
 import { parseHubspot } from './parse.ts';
 import { verifyHubspot } from './verify.ts';
 

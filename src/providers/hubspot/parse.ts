@@ -1,7 +1,8 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Ignored, Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
+import { keepAs } from '../kit/body/kept-json.ts';
+import { sentenceFrom } from '../kit/event.ts';
 import { boundId, dateFromMillis, present, readJson, type Json } from '../kit/fields.ts';
-import { keepJson } from '../kit/kept-json.ts';
 import { sha256Hex } from '../kit/signature.ts';
 import { hubspotEvent, type HubspotEvent } from './schema.ts';
 import { customerOf, subjectOf, type Subject } from './subject.ts';
@@ -22,7 +23,7 @@ export function parseHubspot(
     const event = hubspotEvent.safeParse(raw).data;
     if (!event?.subscriptionType || !/^[A-Za-z_]{1,64}\.[A-Za-z_]{1,64}$/.test(event.subscriptionType)) {
       ignored.push({ reason: 'unknown_type' });
-    } else if (isOwnChange(event) && !channel.settings.ownChanges) ignored.push({ reason: 'own_change' });
+    } else if (isOwnChange(event) && !channel.settings.ownChanges) ignored.push({ reason: 'own_message' });
     else messages.push(buildMessage(event, event.subscriptionType, raw, request.body, index));
   }
   return { deliveryId: null, messages, ignored };
@@ -38,7 +39,6 @@ function buildMessage(event: HubspotEvent, type: string, raw: Json, body: Uint8A
   const subject = subjectOf(event);
   const customer = customerOf(event);
   const id = event.messageId ?? event.eventId;
-  const kept = keepJson(raw, body.byteLength);
   return {
     channel: 'webhook',
     externalIdentity: boundId(normalizeIdentity('webhook', identityOf(portalId, customer))),
@@ -57,7 +57,7 @@ function buildMessage(event: HubspotEvent, type: string, raw: Json, body: Uint8A
       propertyName: event.propertyName,
       messageType: event.messageType,
       changeSource: event.changeSource,
-      ...('kept' in kept ? { event: kept.kept } : { eventOmitted: kept.omitted }),
+      ...keepAs('event', raw, body.byteLength),
     }),
     sentAt: dateFromMillis(event.occurredAt ?? Number.NaN),
     vouched: true,
@@ -91,8 +91,6 @@ function keyOf(event: HubspotEvent, type: string): string | undefined {
 function sentenceOf(type: string, event: HubspotEvent, subject: Subject | undefined): string {
   const [word = '', change = ''] = type.split('.');
   const noun = word === 'object' ? (subject?.type ?? word) : word;
-  const words = `${noun} ${change.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`.replaceAll('_', ' ');
-  const sentence = `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`;
-  const about = [event.propertyName?.slice(0, 100), subject?.id].filter(Boolean).join(' of ');
-  return about ? `${sentence}: ${about}` : sentence;
+  const words = `${noun} ${change.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`;
+  return sentenceFrom(words, [event.propertyName?.slice(0, 100), subject?.id].filter(Boolean).join(' of '));
 }

@@ -1,7 +1,7 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { urlAsSigned } from '../kit/public-url.ts';
 import { accepted, decodeBase64, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
-import { checkTimestampIn } from '../kit/timestamp.ts';
+import { urlAsSigned } from '../kit/verify/public-url.ts';
+import { checkTimestampIn } from '../kit/verify/timestamp.ts';
 
 /** Seconds. HubSpot's own SDK refuses only what is too old; we refuse the future as well. */
 const toleranceSeconds = 300;

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { PermanentError } from '../../lib/errors.ts';
 import { defineProvider, secretList } from '../../provider.ts';
-import { download } from '../kit/download.ts';
+import { download } from '../kit/files/download.ts';
 import { parseIntercom } from './parse.ts';
 import { answerProbe, verifyIntercom } from './verify.ts';
 
@@ -39,7 +38,6 @@ export const intercom = defineProvider({
   handshake: answerProbe,
   parse: parseIntercom,
   async fetchAttachment(attachment, _channel, { fetch }) {
-    if (attachment.url === null) throw new PermanentError('attachment_gone', 'the attachment has no URL');
     return await download(fetch, attachment.url);
   },
 });

@@ -49,7 +49,7 @@ function readPosts(notification: IntercomNotification): IntercomPost[] | undefin
 
 function readPost(notification: IntercomNotification, post: IntercomPost, settings: Settings): ParsedMessage | Ignored {
   const { author } = post;
-  if (author?.type === 'admin' || author?.type === 'team') return { reason: 'admin_message' };
+  if (author?.type === 'admin' || author?.type === 'team') return { reason: 'staff_message' };
   if (author?.type === 'bot') return { reason: 'bot_message' };
   if (!author?.id?.trim() || !contactTypes.has(author.type ?? '')) return { reason: 'no_sender' };
   if (post.redacted) return { reason: 'redacted' };
@@ -57,7 +57,7 @@ function readPost(notification: IntercomNotification, post: IntercomPost, settin
   if (!item?.id || !post.id) return { reason: 'unknown_type' };
   const text = readPostText(post);
   const attachments = readFiles(post);
-  if (text === null && attachments.length === 0) return { reason: 'empty_part' };
+  if (text === null && attachments.length === 0) return { reason: 'no_content' };
 
   const workspace = textOrNull(notification.app_id);
   const isEmail = post.type === 'email' || post.email_message_metadata !== undefined;

@@ -15,6 +15,11 @@ export const listField = z.array(z.unknown()).optional().catch(undefined);
 /** A count of bytes, or null where it is absent or no such count. */
 export const sizeField = z.int().nonnegative().nullable().catch(null);
 
+/** An object of these fields, or undefined where it is absent or something else. */
+export function part<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.object(shape).optional().catch(undefined);
+}
+
 /**
  * The body as text. Bytes that are not UTF-8 become U+FFFD: the message is kept, and the event
  * keeps the bytes.
@@ -27,18 +32,19 @@ export function decodeText(body: Uint8Array): string {
 export type Json = z.core.util.JSONType;
 
 /** The body as JSON. Throws without quoting the body: errors are logged, messages are not. */
-export function readJson(body: Uint8Array): Json {
-  try {
-    return JSON.parse(decodeText(body));
-  } catch {
-    throw new Error('the body is not JSON');
-  }
+export function readJson(body: Uint8Array | string): Json {
+  const value = tryJson(body);
+  if (value === undefined) throw new Error('the body is not JSON');
+  return value;
 }
 
-/** A form's fields. The `&` in front keeps a leading `?`, which the parser would drop. */
-export function readForm(body: Uint8Array): URLSearchParams {
-  const text = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true }).decode(body);
-  return new URLSearchParams(`&${text}`);
+/** The JSON in a body or a text; undefined where it is none. */
+export function tryJson(source: Uint8Array | string): Json | undefined {
+  try {
+    return JSON.parse(typeof source === 'string' ? source : decodeText(source)) as Json;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -47,6 +53,11 @@ export function readForm(body: Uint8Array): URLSearchParams {
  */
 export function boundId(id: string): string {
   return id.length <= 512 ? id : `sha256:${sha256Hex(id)}`;
+}
+
+/** The same where there may be none. */
+export function boundOrNull(id: string | null | undefined): string | null {
+  return id ? boundId(id) : null;
 }
 
 /** A date from milliseconds since 1970, or null outside 1970 to 9999, where databases disagree. */
@@ -71,6 +82,12 @@ export function textOrNull(text: string | null | undefined): string | null {
 /** The record without the fields that are undefined, which JSON cannot hold. */
 export function present<T>(record: Record<string, T | undefined>): Record<string, T> {
   return Object.fromEntries(Object.entries(record).filter((entry): entry is [string, T] => entry[1] !== undefined));
+}
+
+/** Why a report on a message of ours is ignored: `status_delivered`, by whatever name it has its status. */
+export function statusReason(status: string | undefined): string {
+  const word = (status ?? '').toLowerCase().replaceAll(/[\s-]+/g, '_');
+  return /^[a-z][a-z0-9_]{0,63}$/.test(word) ? `status_${word}` : 'status_unknown';
 }
 
 /** A reason word out of a provider's own word: `subtype_channel_join`. */

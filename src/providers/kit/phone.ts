@@ -15,3 +15,8 @@ export function withPlus(number: string): string {
 export function readPhone(kind: ChannelKind, raw: string): string {
   return boundId(normalizeIdentity(kind, withPlus(raw)));
 }
+
+/** The same where there may be none. */
+export function phoneOrNull(kind: ChannelKind, raw: string | null | undefined): string | null {
+  return raw?.trim() ? readPhone(kind, raw) : null;
+}

@@ -25,14 +25,14 @@ export function parseLinear(
   if (!author?.id) return ignore('no_sender');
   const reason = reasonToIgnore(author, channel.settings);
   if (reason !== undefined) return ignore(reason);
-  if (text === null) return ignore('no_text');
+  if (text === null) return ignore('no_content');
   return { deliveryId, messages: [buildMessage(payload, type, action, written, author.id)], ignored: [] };
 }
 
 /** What an app posts, ours among them, would otherwise come back as a message and be answered. */
 function reasonToIgnore(author: LinearPerson, settings: Settings): string | undefined {
   if (author.id === settings.ownActor) return 'own_message';
-  return author.type?.toLowerCase() === 'oauthclient' && !settings.apps ? 'bot_sender' : undefined;
+  return author.type?.toLowerCase() === 'oauthclient' && !settings.apps ? 'bot_message' : undefined;
 }
 
 function buildMessage(

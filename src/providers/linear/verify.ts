@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { readJson } from '../kit/fields.ts';
-import { checkMillis, decodeHex, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
+import { tryJson } from '../kit/fields.ts';
+import { decodeHex, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
+import { checkMillis } from '../kit/verify/timestamp.ts';
 
 /** Seconds, in both directions, as Linear's SDK has it. */
 const toleranceSeconds = 60;
 
-const stamped = z.object({ webhookTimestamp: z.unknown() });
+const stamped = z.object({ webhookTimestamp: z.unknown().optional() });
 
 type Channel = ProviderChannel<{ signingSecret: string[] }, Record<string, unknown>>;
 
@@ -28,12 +29,8 @@ export function verifyLinear(request: WebhookRequest, channel: Channel, context:
 
 /** Looked at once the signature is right: nobody else's JSON is read here. */
 function checkSendingTime(body: Uint8Array, now: Date): Verdict {
-  let payload: unknown;
-  try {
-    payload = readJson(body);
-  } catch {
-    return refused('bad_body');
-  }
+  const payload = tryJson(body);
+  if (payload === undefined) return refused('bad_body');
   const millis = stamped.safeParse(payload).data?.webhookTimestamp;
   if (millis === undefined || millis === null) return refused('missing_timestamp');
   if (typeof millis !== 'number') return refused('bad_timestamp');

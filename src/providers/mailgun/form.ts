@@ -1,5 +1,5 @@
+import { readMultipart } from '../kit/body/multipart.ts';
 import { decodeText } from '../kit/fields.ts';
-import { readMultipart } from '../kit/multipart.ts';
 
 /** One field of a form, its bytes as they came. */
 export interface Field {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Attachment } from '../../provider.ts';
-import { decodeText, listField, sizeField, textField, textOrNull } from '../kit/fields.ts';
+import { decodeText, listField, sizeField, textField, textOrNull, tryJson } from '../kit/fields.ts';
 import { boundHeaders, mailHeaders, type MailHeaders } from '../kit/mail/headers.ts';
 import type { Mail } from '../kit/mail/message.ts';
 import { readRawMail } from '../kit/mail/raw.ts';
@@ -111,9 +111,5 @@ function readStored(text: string | undefined): Attachment[] {
 }
 
 function readList(text: string | undefined): unknown[] | undefined {
-  try {
-    return text === undefined ? undefined : listField.parse(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
+  return listField.parse(tryJson(text ?? ''));
 }

@@ -8,8 +8,9 @@ import type {
   ProviderChannel,
   WebhookRequest,
 } from '../../provider.ts';
-import { download } from '../kit/download.ts';
 import { boundId, present, readJson, textOrNull } from '../kit/fields.ts';
+import { type DownloadCredentials } from '../kit/files/download.ts';
+import { downloadWithSecrets } from '../kit/files/with-secrets.ts';
 import { readRawPart } from '../kit/mail/raw.ts';
 import { mailMessages } from '../kit/mail/recipients.ts';
 import { readFields, soleText, type Field } from './form.ts';
@@ -78,7 +79,8 @@ export async function fetchMailgunFile(
   channel: ProviderChannel<{ apiKey: string[] }, Record<string, unknown>>,
   { event, fetch }: AttachmentContext,
 ): Promise<FetchedFile> {
-  if (attachment.url !== null) return await download(fetch, attachment.url, credentials(channel.secrets.apiKey[0]));
+  if (attachment.url !== null)
+    return await downloadWithSecrets(fetch, attachment.url, channel.secrets.apiKey, credentials);
   const fields = readFields(event.headers.get('content-type'), event.body);
   const raw = rawMessage(fields);
   if (raw) return await readRawPart(raw, attachment.providerId);
@@ -87,8 +89,7 @@ export async function fetchMailgunFile(
   return { body: file.bytes, contentType: textOrNull(file.contentType) };
 }
 
-function credentials(apiKey: string | undefined) {
-  if (apiKey === undefined) return undefined;
+function credentials(apiKey: string): DownloadCredentials {
   const authorization = `Basic ${Buffer.from(`api:${apiKey}`).toString('base64')}`;
   return { headers: { authorization }, hosts: ['mailgun.net', 'mailgun.org'] };
 }

@@ -1,17 +1,15 @@
 import { z } from 'zod';
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
 import { decodeText, readJson, textField } from '../kit/fields.ts';
-import { accepted, checkTimestamp, decodeHex, equalBytes, hmac, refused } from '../kit/signature.ts';
+import { accepted, decodeHex, equalBytes, hmac, refused } from '../kit/signature.ts';
+import { checkTimestamp } from '../kit/verify/timestamp.ts';
 import { readFields } from './form.ts';
 
-/** How far the clock may be ahead of ours. */
-const toleranceSeconds = 300;
-
 /**
- * How old a request may be: Mailgun tries for eight hours, and by all reports a retry comes with the
+ * In seconds. How old a request may be: Mailgun tries for eight hours, and by all reports a retry comes with the
  * signature of the first try. After that the mail is lost.
  */
-const maxAgeSeconds = 9 * 3600;
+const tolerance = { early: 300, late: 9 * 3600 };
 
 /** None of the three is longer than 64 characters. */
 const maxFieldBytes = 512;
@@ -34,8 +32,7 @@ export function verifyMailgun(
   if (!token) return refused('missing_id');
   // Ten digits: nothing stands between timestamp and token, so digits must not wander across.
   if (!/^\d{10}$/.test(timestamp)) return refused('bad_timestamp');
-  const isPast = Number(timestamp) * 1000 <= context.now.getTime();
-  const fresh = checkTimestamp(timestamp, context.now, isPast ? maxAgeSeconds : toleranceSeconds);
+  const fresh = checkTimestamp(timestamp, context.now, tolerance);
   if (!fresh.ok) return fresh;
   // Mailgun writes lower-case hex; anything else did not come from Mailgun.
   const given = /[A-F]/.test(signature) ? undefined : decodeHex(signature, 32);

@@ -1,5 +1,6 @@
 import type { Attachment } from '../../provider.ts';
 import { present, textOrNull, type Json } from '../kit/fields.ts';
+import { readPlace } from '../kit/place.ts';
 import type { MessagebirdMessage } from './schema.ts';
 
 function mediaOf({ content }: MessagebirdMessage): { url?: string | undefined; caption?: string | undefined } {
@@ -11,8 +12,7 @@ function mediaOf({ content }: MessagebirdMessage): { url?: string | undefined; c
 export function readText(message: MessagebirdMessage): string | null {
   const { text, interactive, location, email } = message.content ?? {};
   const written = text ?? interactive?.reply?.text ?? email?.content?.text ?? mediaOf(message).caption;
-  if (written || location?.latitude === undefined || location.longitude === undefined) return textOrNull(written);
-  return `${location.latitude},${location.longitude}`;
+  return textOrNull(written) ?? readPlace([], location);
 }
 
 /** Files by their URL; those at MessageBird itself want an access key. */

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { PermanentError } from '../../lib/errors.ts';
 import { defineProvider, optionalSecretList, secretList } from '../../provider.ts';
-import { downloadWithSecrets } from '../kit/download-with-secrets.ts';
-import { publicUrlSetting } from '../kit/public-url.ts';
+import { downloadWithSecrets } from '../kit/files/with-secrets.ts';
+import { publicUrlSetting } from '../kit/verify/public-url.ts';
 import { parseMessagebird } from './parse.ts';
 import { verifyMessagebird } from './verify.ts';
 
@@ -31,7 +30,6 @@ export const messagebird = defineProvider({
   verify: verifyMessagebird,
   parse: parseMessagebird,
   async fetchAttachment({ url }, channel, { fetch }) {
-    if (url === null) throw new PermanentError('attachment_gone', 'the attachment has no URL');
     return await downloadWithSecrets(fetch, url, channel.secrets.accessKey, (key) => ({
       headers: { authorization: `AccessKey ${key}` },
       hosts: ['messagebird.com'],

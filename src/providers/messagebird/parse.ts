@@ -1,7 +1,16 @@
 import type { ChannelKind } from '../../lib/channel-kinds.ts';
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromIso, present, readJson, reasonFrom, textOrNull, type Json } from '../kit/fields.ts';
+import {
+  boundId,
+  boundOrNull,
+  dateFromIso,
+  present,
+  readJson,
+  reasonFrom,
+  textOrNull,
+  type Json,
+} from '../kit/fields.ts';
 import { withPlus } from '../kit/phone.ts';
 import { readAttachments, readDetails, readText } from './content.ts';
 import { messagebirdEvent, type MessagebirdEvent, type MessagebirdMessage } from './schema.ts';
@@ -59,7 +68,7 @@ function buildMessage(event: MessagebirdEvent, message: MessagebirdMessage, id: 
     recipient: to === null ? null : readAddress(platform, to),
     text: readText(message),
     channelMessageId: boundId(id),
-    channelThreadId: boundIdOrNull(message.conversationId ?? conversation?.id),
+    channelThreadId: boundOrNull(message.conversationId ?? conversation?.id),
     attachments: readAttachments(message),
     channelMetadata: present<Json>({
       platform: message.platform,
@@ -73,10 +82,6 @@ function buildMessage(event: MessagebirdEvent, message: MessagebirdMessage, id: 
     vouched: vouchedPlatforms.has(platform),
     dedupeKey: boundId(id),
   };
-}
-
-function boundIdOrNull(id: string | undefined): string | null {
-  return id ? boundId(id) : null;
 }
 
 function kindOf(platform: string): ChannelKind {

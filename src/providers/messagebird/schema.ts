@@ -1,14 +1,10 @@
 import { z } from 'zod';
-import { textField } from '../kit/fields.ts';
+import { part, textField } from '../kit/fields.ts';
 
 /**
  * The fields of the Conversations API's webhooks that we read.
  * Source: https://developers.messagebird.com/api/conversations/#webhooks
  */
-
-function part<T extends z.ZodRawShape>(shape: T) {
-  return z.object(shape).optional().catch(undefined);
-}
 
 const number = z.number().optional().catch(undefined);
 const media = part({ url: textField, caption: textField });

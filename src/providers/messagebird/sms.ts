@@ -1,7 +1,7 @@
-import { normalizeIdentity } from '../../lib/identity.ts';
 import type { ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromIso, present, readForm, textOrNull } from '../kit/fields.ts';
-import { withPlus } from '../kit/phone.ts';
+import { readFields } from '../kit/body/form.ts';
+import { boundId, dateFromIso, present, statusReason, textOrNull } from '../kit/fields.ts';
+import { phoneOrNull, readPhone } from '../kit/phone.ts';
 
 /**
  * SMS that a number or a flow passes on: a form or the query of a GET, all of it signed.
@@ -10,27 +10,20 @@ import { withPlus } from '../kit/phone.ts';
 
 /** The fields, or undefined where the body is something else. */
 export function readSmsFields(request: WebhookRequest): URLSearchParams | undefined {
-  const fields = request.method === 'GET' ? queryOf(request.url) : readForm(request.body);
+  const fields = readFields(request);
   return fields.has('originator') || fields.has('recipient') ? fields : undefined;
-}
-
-function queryOf(url: string): URLSearchParams {
-  const bare = url.split('#', 1)[0] ?? url;
-  const start = bare.indexOf('?');
-  return new URLSearchParams(start === -1 ? '' : `&${bare.slice(start + 1)}`);
 }
 
 /** The message, or the reason why there is none. */
 export function buildSms(fields: URLSearchParams): ParsedMessage | string {
   // A report on a message of ours has no originator.
-  if (fields.has('status') && fields.has('statusDatetime')) return 'status_callback';
+  if (fields.has('status') && fields.has('statusDatetime')) return statusReason(fields.get('status') ?? undefined);
   const id = fields.get('id');
   const from = fields.get('originator');
   if (!id) return 'unknown_type';
   if (!from?.trim()) return 'no_sender';
-  const externalIdentity = boundId(normalizeIdentity('sms', withPlus(from)));
-  const to = textOrNull(fields.get('recipient'));
-  const recipient = to === null ? null : boundId(normalizeIdentity('sms', withPlus(to)));
+  const externalIdentity = readPhone('sms', from);
+  const recipient = phoneOrNull('sms', fields.get('recipient'));
   return {
     channel: 'sms',
     externalIdentity,

@@ -1,7 +1,7 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { verifySecretToken } from '../kit/jwt.ts';
-import { urlAsSigned } from '../kit/public-url.ts';
-import { accepted, decodeHex, equalBytes, refused, sha256Hex, soleHeader } from '../kit/signature.ts';
+import { accepted, decodeHex, equalBytes, refused, sha256, soleHeader } from '../kit/signature.ts';
+import { verifySecretToken } from '../kit/verify/jwt.ts';
+import { urlAsSigned } from '../kit/verify/public-url.ts';
 
 /** Seconds beyond the minute that a token lives: the SDK's own. */
 const toleranceSeconds = 5;
@@ -38,5 +38,5 @@ export async function verifyMessagebird(
 
 function isHashOf(claim: unknown, bytes: Uint8Array): boolean {
   const hash = typeof claim === 'string' ? decodeHex(claim, 32) : undefined;
-  return hash !== undefined && equalBytes(hash, Buffer.from(sha256Hex(bytes), 'hex'));
+  return hash !== undefined && equalBytes(hash, sha256(bytes));
 }

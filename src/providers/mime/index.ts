@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { newWebhookSecret } from '../../lib/standard-webhooks.ts';
 import { defineProvider } from '../../provider.ts';
 import { readRawPart } from '../kit/mail/raw.ts';
-import { webhookSecretList } from '../kit/standard-webhooks-signature.ts';
+import { webhookSecretList } from '../kit/verify/standard-webhooks.ts';
 import { parseMail } from './parse.ts';
 import { verifyMail } from './verify.ts';
 

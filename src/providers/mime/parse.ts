@@ -3,7 +3,7 @@ import { findRecipient } from '../kit/mail/headers.ts';
 import { mailMessage } from '../kit/mail/message.ts';
 import { readRawMail } from '../kit/mail/raw.ts';
 import { isVouched } from '../kit/mail/vouch.ts';
-import { webhookId } from '../kit/standard-webhooks-signature.ts';
+import { webhookId } from '../kit/verify/standard-webhooks.ts';
 
 type Settings = { trustedAuthservIds: string[]; inboundDomain?: string | undefined };
 

@@ -1,5 +1,5 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { verifyStandardWebhook } from '../kit/standard-webhooks-signature.ts';
+import { verifyStandardWebhook } from '../kit/verify/standard-webhooks.ts';
 
 /** Standard Webhooks over the raw message. Nothing outside the body and the id is ever trusted. */
 export function verifyMail(

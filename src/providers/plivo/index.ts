@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { PermanentError } from '../../lib/errors.ts';
 import { defineProvider, secretList } from '../../provider.ts';
-import { download } from '../kit/download.ts';
-import { publicUrlSetting } from '../kit/public-url.ts';
+import { download } from '../kit/files/download.ts';
+import { publicUrlSetting } from '../kit/verify/public-url.ts';
 import { parsePlivo } from './parse.ts';
 import { verifyPlivo } from './verify.ts';
 
@@ -45,7 +44,6 @@ export const plivo = defineProvider({
     body: '<?xml version="1.0" encoding="UTF-8"?><Response/>',
   }),
   async fetchAttachment(attachment, _channel, context) {
-    if (attachment.url === null) throw new PermanentError('no_url', 'Plivo gave no URL for the file');
     return await download(context.fetch, attachment.url);
   },
 });

@@ -1,21 +1,21 @@
 import type { ChannelKind } from '../../lib/channel-kinds.ts';
 import type { Attachment, Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, textOrNull } from '../kit/fields.ts';
+import { firstValues, readFields } from '../kit/body/form.ts';
+import { boundId, statusReason, textOrNull } from '../kit/fields.ts';
 import { readPhone } from '../kit/phone.ts';
 import { sha256Hex } from '../kit/signature.ts';
-import { collectFields } from './fields.ts';
 import { nonceHeader, schemeOf, signedText } from './verify.ts';
 
 type Channel = ProviderChannel<Record<string, string[]>, { allowV2: boolean }>;
 
 /** One message out of an SMS, MMS or WhatsApp webhook; delivery reports and calls are ignored. */
 export function parsePlivo(request: WebhookRequest, channel: Channel): Parsed {
-  const fields = collectFields(request);
+  const fields = firstValues(readFields(request));
   const ignore = (reason: string): Parsed => ({ deliveryId: null, messages: [], ignored: [{ reason }] });
   const uuid = fields.get('MessageUUID')?.trim();
   if (!uuid) return ignore(fields.get('CallUUID') ? 'call_event' : 'unknown_type');
   const status = fields.get('Status');
-  if (status && status.toLowerCase() !== 'received') return ignore('status_callback');
+  if (status && status.toLowerCase() !== 'received') return ignore(statusReason(status));
   const from = fields.get('From')?.trim();
   if (!from) return ignore('no_sender');
   const dedupeKey = keyOf(request, channel, uuid);

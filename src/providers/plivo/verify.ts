@@ -1,7 +1,7 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { urlAsSigned } from '../kit/public-url.ts';
+import { countFields, readFields, readQuery } from '../kit/body/form.ts';
 import { accepted, decodeBase64, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
-import { queryOf, readFields } from './fields.ts';
+import { urlAsSigned } from '../kit/verify/public-url.ts';
 
 interface Settings {
   readonly publicUrl?: string | undefined;
@@ -30,7 +30,7 @@ export function verifyPlivo(request: WebhookRequest, channel: Channel): Verdict 
   if (!/^[\w-]{1,128}$/.test(nonce.value)) return refused('bad_signature');
 
   const url = urlAsSigned(request.url, channel.settings.publicUrl);
-  if (scheme === 'v3' && (countFields(url) >= maxFields || countSeparators(request.body) >= maxFields)) {
+  if (scheme === 'v3' && (countFields(Buffer.from(url)) > maxFields || countFields(request.body) > maxFields)) {
     return refused('bad_body');
   }
   const text = scheme === 'v3' ? `${signedText(request, url)}.${nonce.value}` : `${baseOf(url)}${nonce.value}`;
@@ -79,7 +79,7 @@ function readSignatures(headers: Headers, scheme: Scheme): { list: Uint8Array[] 
  * missing. As validateV3Signature of Plivo's SDK computes it.
  */
 export function signedText(request: WebhookRequest, url: string): string {
-  const query = sortPairs(queryOf(url))
+  const query = sortPairs(readQuery(url))
     .map(([name, value]) => `${name}=${value}`)
     .join('&');
   const fields = request.method === 'GET' ? [] : sortPairs(readFields(request));
@@ -100,14 +100,4 @@ function sortPairs(pairs: URLSearchParams): [string, string][] {
 function compare(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
-}
-
-function countFields(url: string): number {
-  return url.split('&').length;
-}
-
-function countSeparators(body: Uint8Array): number {
-  let count = 0;
-  for (const byte of body) if (byte === 0x26) count += 1;
-  return count;
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { defineProvider, secretList } from '../../provider.ts';
-import { verifyBasic } from '../kit/credentials.ts';
+import { verifyBasic } from '../kit/verify/credentials.ts';
 import { fetchPostmarkAttachment } from './attachments.ts';
 import { parsePostmark } from './parse.ts';
 

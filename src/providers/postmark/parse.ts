@@ -1,6 +1,6 @@
 import type { Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
 import { boundId, present, readJson, textOrNull } from '../kit/fields.ts';
-import { checkHeadersSize, findRecipient, headerValues, mailHeaders, type MailHeaders } from '../kit/mail/headers.ts';
+import { boundHeaders, findRecipient, headerValues, mailHeaders, type MailHeaders } from '../kit/mail/headers.ts';
 import { mailMessage } from '../kit/mail/message.ts';
 import { listAttachments } from './attachments.ts';
 import { postmarkHeader, postmarkMail, postmarkPerson, type PostmarkMail, type PostmarkPerson } from './schema.ts';
@@ -82,9 +82,7 @@ function readHeaders(mail: PostmarkMail): MailHeaders {
   const names = new Set(known.map(([name]) => name));
   const listed = (mail.Headers ?? []).flatMap((entry) => postmarkHeader.safeParse(entry).data ?? []);
   const others = mailHeaders(listed.map(({ Name, Value }) => [Name, Value])).filter(({ key }) => !names.has(key));
-  const headers = [...mailHeaders(known), ...others];
-  checkHeadersSize(headers.reduce((size, { key, value }) => size + key.length + value.length, 0));
-  return { headers };
+  return { headers: boundHeaders([...mailHeaders(known), ...others]) };
 }
 
 function writeMailboxes(list: readonly unknown[] | undefined): string {

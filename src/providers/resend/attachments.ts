@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { PermanentError, RetryableError } from '../../lib/errors.ts';
 import type { Attachment, AttachmentContext, FetchedFile } from '../../provider.ts';
-import { download, failure, readAnswer, withSecrets } from '../kit/download.ts';
-import { readJson } from '../kit/fields.ts';
+import { tryJson, readJson } from '../kit/fields.ts';
+import { download, failure } from '../kit/files/download.ts';
+import { withSecrets } from '../kit/files/with-secrets.ts';
 import { resendEvent } from './schema.ts';
 
 const found = z.object({ download_url: z.url({ protocol: /^https$/ }) });
@@ -27,7 +28,7 @@ export async function fetchResendAttachment(
   const link = await withSecrets(apiKeys, 'apiKey', async (key) => {
     const { status, body } = await fetch(url, { headers: { authorization: `Bearer ${key}` } });
     if (status !== 200) throw failure(status, true);
-    return found.safeParse(readAnswer(body)).data?.download_url;
+    return found.safeParse(tryJson(body)).data?.download_url;
   });
   if (link === undefined) {
     throw new RetryableError('attachment_unavailable', 'Resend’s answer has no link to the file');

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineProvider, optionalSecretList } from '../../provider.ts';
-import { verifyStandardWebhook, webhookSecretList } from '../kit/standard-webhooks-signature.ts';
+import { verifyStandardWebhook, webhookSecretList } from '../kit/verify/standard-webhooks.ts';
 import { fetchResendAttachment } from './attachments.ts';
 import { parseResend } from './parse.ts';
 

@@ -1,8 +1,8 @@
 import type { Attachment, Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
 import { boundId, dateFromIso, readJson, textOrNull } from '../kit/fields.ts';
-import { addresses, checkHeadersSize, mailHeaders, type MailHeaders } from '../kit/mail/headers.ts';
+import { addresses, boundHeaders, mailHeaders, type MailHeaders } from '../kit/mail/headers.ts';
 import { mailMessages } from '../kit/mail/recipients.ts';
-import { webhookId } from '../kit/standard-webhooks-signature.ts';
+import { webhookId } from '../kit/verify/standard-webhooks.ts';
 import { otherEvents, resendEvent, resendFile, type ResendMail } from './schema.ts';
 
 /** One message per recipient of a received mail. Throws where the body is not JSON. */
@@ -45,9 +45,7 @@ function readHeaders(data: ResendMail): MailHeaders {
     ['message-id', data.message_id],
   ];
   const given = fields.filter((field): field is [string, string] => Boolean(field[1]));
-  const headers = mailHeaders(given);
-  checkHeadersSize(headers.reduce((size, { key, value }) => size + key.length + value.length, 0));
-  return { headers };
+  return { headers: boundHeaders(mailHeaders(given)) };
 }
 
 /** A list of addresses as one header has them. */

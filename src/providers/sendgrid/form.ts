@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { decodeText } from '../kit/fields.ts';
-import { readMultipart, type FormPart } from '../kit/multipart.ts';
+import { readMultipart, type FormPart } from '../kit/body/multipart.ts';
+import { decodeText, tryJson } from '../kit/fields.ts';
 
 /** The form that Inbound Parse posts. Its text fields come each in a charset of its own. */
 export interface ParseForm {
@@ -38,20 +38,11 @@ export function readParseForm(body: Uint8Array): ParseForm {
   };
 }
 
-/** A JSON field, or undefined where it is absent or no JSON. */
-export function readJsonText(text: string | undefined): unknown {
-  try {
-    return text === undefined ? undefined : (JSON.parse(text) as unknown);
-  } catch {
-    return undefined;
-  }
-}
-
 const record = z.record(z.string(), z.unknown()).catch({});
 
 /** A JSON field whose values are looked up by name. By way of a map: a name may be `__proto__`. */
 export function readRecord(text: string | undefined): Map<string, unknown> {
-  return new Map(Object.entries(record.parse(readJsonText(text))));
+  return new Map(Object.entries(record.parse(tryJson(text ?? ''))));
 }
 
 function readCharsets(part: FormPart | undefined): Map<string, unknown> {

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { Attachment } from '../../provider.ts';
-import { listField, textField, textOrNull } from '../kit/fields.ts';
-import { checkHeadersSize, mailHeaders, type MailHeaders } from '../kit/mail/headers.ts';
+import { listField, textField, textOrNull, tryJson } from '../kit/fields.ts';
+import { boundHeaders, mailHeaders, type MailHeaders } from '../kit/mail/headers.ts';
 import type { Mail } from '../kit/mail/message.ts';
 import { readRawMail } from '../kit/mail/raw.ts';
-import { readJsonText, readRecord, type ParseForm } from './form.ts';
+import { readRecord, type ParseForm } from './form.ts';
 
 /** What SMTP said: the only place with Bcc and aliases. */
 export interface Envelope {
@@ -15,7 +15,7 @@ export interface Envelope {
 const envelopeField = z.object({ from: textField, to: listField }).catch({});
 
 export function readEnvelope(form: ParseForm): Envelope {
-  const { from, to = [] } = envelopeField.parse(readJsonText(form.text('envelope')));
+  const { from, to = [] } = envelopeField.parse(tryJson(form.text('envelope') ?? ''));
   return { from, to: to.filter((address) => typeof address === 'string') };
 }
 
@@ -49,8 +49,6 @@ function readParsedMail(form: ParseForm): Mail {
  * bytes are not UTF-8: of the form's fields SendGrid says the charset.
  */
 function readHeaders(form: ParseForm): MailHeaders['headers'] {
-  const names = ['headers', 'from', 'to', 'cc', 'subject'];
-  checkHeadersSize(names.reduce((size, name) => size + (form.bytes(name)?.byteLength ?? 0), 0));
   const lines = (form.text('headers') ?? '').split(/\r?\n(?![ \t])/);
   const pairs = lines.flatMap((line): [string, string][] => {
     const [, name, value] = /^([!-9;-~]+)[ \t]*:(.*)$/s.exec(line) ?? [];
@@ -63,7 +61,7 @@ function readHeaders(form: ParseForm): MailHeaders['headers'] {
     return value === undefined || isReadable ? [] : [{ key, value }];
   });
   const replaced = new Set(fields.map(({ key }) => key));
-  return [...fields, ...block.filter(({ key }) => !replaced.has(key))];
+  return boundHeaders([...fields, ...block.filter(({ key }) => !replaced.has(key))]);
 }
 
 const fileInfo = z.object({ filename: textField, name: textField, type: textField }).catch({});

@@ -1,18 +1,16 @@
 import { createPublicKey, createVerify, type KeyObject } from 'node:crypto';
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { verifyBasic } from '../kit/credentials.ts';
-import { accepted, checkTimestamp, decodeBase64, refused, soleHeader } from '../kit/signature.ts';
+import { accepted, decodeBase64, refused, soleHeader } from '../kit/signature.ts';
+import { verifyBasic } from '../kit/verify/credentials.ts';
+import { checkTimestamp } from '../kit/verify/timestamp.ts';
 
 type Secrets = { publicKey: string[]; credentials: string[] };
 
-/** How far the clock may be ahead of ours. */
-const toleranceSeconds = 300;
-
 /**
- * How old a request may be: SendGrid tries for three days and does not say whether a retry is signed
+ * In seconds. How old a request may be: SendGrid tries for three days and does not say whether a retry is signed
  * anew. A refusal loses the mail for good, and a replay of signed bytes is known by its dedupe key.
  */
-const maxAgeSeconds = 73 * 3600;
+const tolerance = { early: 300, late: 73 * 3600 };
 
 /**
  * The signature where the channel has a public key; else the credentials in the URL, because signing
@@ -39,7 +37,7 @@ function verifySigned(request: WebhookRequest, publicKeys: readonly string[], no
   if ('refusal' in signature) return signature.refusal;
   const timestamp = soleHeader(request.headers, 'x-twilio-email-event-webhook-timestamp', 'missing_timestamp');
   if ('refusal' in timestamp) return timestamp.refusal;
-  const fresh = checkAge(timestamp.value, now);
+  const fresh = checkTimestamp(timestamp.value, now, tolerance);
   if (!fresh.ok) return fresh;
   const bytes = decodeBase64(signature.value);
   // Two numbers of at most 33 bytes with their heads.
@@ -49,11 +47,6 @@ function verifySigned(request: WebhookRequest, publicKeys: readonly string[], no
     return key !== undefined && isSigned(key, bytes, timestamp.value, request.body);
   });
   return matches ? accepted : refused('bad_signature');
-}
-
-function checkAge(timestamp: string, now: Date): Verdict {
-  const isPast = Number(timestamp) * 1000 <= now.getTime();
-  return checkTimestamp(timestamp, now, isPast ? maxAgeSeconds : toleranceSeconds);
 }
 
 function isSigned(key: KeyObject, signature: Uint8Array, timestamp: string, body: Uint8Array): boolean {

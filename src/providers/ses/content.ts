@@ -1,6 +1,6 @@
 import type { ParsedMessage } from '../../provider.ts';
 import { present } from '../kit/fields.ts';
-import { checkHeadersSize, mailHeaders, type MailHeaders } from '../kit/mail/headers.ts';
+import { boundHeaders, mailHeaders, type MailHeaders } from '../kit/mail/headers.ts';
 import { sesHeader, type CommonHeaders, type SesNotification } from './schema.ts';
 
 /** The headers as SES lists them, or where it lists none, those that it has picked out; and whether they are all. */
@@ -8,8 +8,7 @@ export function readHeaders({ mail }: SesNotification): MailHeaders & { readonly
   const listed = (mail?.headers ?? []).flatMap((entry) => sesHeader.safeParse(entry).data ?? []);
   if (listed.length === 0)
     return { headers: mail?.commonHeaders ? pickedHeaders(mail.commonHeaders) : [], isWhole: false };
-  checkHeadersSize(listed.reduce((size, { name, value }) => size + name.length + value.length, 0));
-  const headers = mailHeaders(listed.map(({ name, value }) => [name, value]));
+  const headers = boundHeaders(mailHeaders(listed.map(({ name, value }) => [name, value])));
   return { headers, isWhole: mail?.headersTruncated === false };
 }
 
@@ -24,8 +23,7 @@ function pickedHeaders(common: CommonHeaders): MailHeaders['headers'] {
     ['date', common.date],
   ];
   const given = fields.filter((field): field is [string, string] => Boolean(field[1]));
-  checkHeadersSize(given.reduce((size, [name, value]) => size + name.length + value.length, 0));
-  return mailHeaders(given);
+  return boundHeaders(mailHeaders(given));
 }
 
 /** The envelope's recipients that the rule is for; each of them gets a message. */

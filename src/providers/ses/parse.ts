@@ -1,6 +1,6 @@
 import { PermanentError } from '../../lib/errors.ts';
 import type { Attachment, FetchedFile, Parsed, WebhookRequest } from '../../provider.ts';
-import { boundId } from '../kit/fields.ts';
+import { boundId, tryJson } from '../kit/fields.ts';
 import type { Mail } from '../kit/mail/message.ts';
 import { readRawMail, readRawPart } from '../kit/mail/raw.ts';
 import { mailMessages } from '../kit/mail/recipients.ts';
@@ -63,11 +63,7 @@ export async function fetchSesAttachment(attachment: Attachment, event: WebhookR
 /** The notification in the message's text, which may be anything that somebody publishes. */
 function readNotification({ Type, Message }: SnsEnvelope): SesNotification | undefined {
   if (Type !== 'Notification') return undefined;
-  try {
-    return sesNotification.safeParse(JSON.parse(Message)).data;
-  } catch {
-    return undefined;
-  }
+  return sesNotification.safeParse(tryJson(Message)).data;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decodeText, listField, textField } from '../kit/fields.ts';
+import { listField, textField, tryJson } from '../kit/fields.ts';
 
 /** What SNS posts. Everything but the signature itself and the certificate's URL is signed. */
 export const snsEnvelope = z.object({
@@ -71,11 +71,7 @@ export type SesNotification = z.infer<typeof sesNotification>;
 
 /** The envelope, or undefined where the body is something else. Reads what nobody has vouched for. */
 export function readEnvelope(body: Uint8Array): SnsEnvelope | undefined {
-  try {
-    return snsEnvelope.safeParse(JSON.parse(decodeText(body))).data;
-  } catch {
-    return undefined;
-  }
+  return snsEnvelope.safeParse(tryJson(body)).data;
 }
 
 /** The mail's bytes, where the notification holds them. */

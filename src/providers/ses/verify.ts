@@ -8,8 +8,8 @@ import type {
   VerifyContext,
   WebhookRequest,
 } from '../../provider.ts';
-import { dateFromIso } from '../kit/fields.ts';
 import { accepted, decodeBase64, refused } from '../kit/signature.ts';
+import { checkTimestampIn } from '../kit/verify/timestamp.ts';
 import { readEnvelope, type SnsEnvelope } from './schema.ts';
 
 type Channel = ProviderChannel<Record<string, string[]>, { topicArns: string[] }>;
@@ -20,11 +20,10 @@ const algorithms: ReadonlyMap<string | undefined, string> = new Map([
 ]);
 
 /**
- * In milliseconds. The time is when it was published; SNS repeats for an hour at most and signs
+ * In seconds. The time is when it was published; SNS repeats for an hour at most and signs
  * once. A day leaves room for a backlog of its own: what is refused here is lost.
  */
-const maxEarlyMs = 300_000;
-const maxLateMs = 86_400_000;
+const tolerance = { early: 300, late: 86_400 };
 
 /**
  * Checks the signature of SNS, which is in the body. It proves no more than that some AWS account
@@ -37,7 +36,7 @@ export async function verifySns(request: WebhookRequest, channel: Channel, conte
   if (!envelope) return refused('bad_body');
   if (!envelope.Signature) return refused('missing_signature');
   if (!channel.settings.topicArns.includes(envelope.TopicArn)) return refused('bad_token');
-  const time = checkTime(envelope.Timestamp, context.now);
+  const time = checkTimestampIn('iso', envelope.Timestamp, context.now, tolerance);
   if (!time.ok) return time;
   const algorithm = algorithms.get(envelope.SignatureVersion);
   const signature = decodeBase64(envelope.Signature);
@@ -70,13 +69,6 @@ export async function confirmSubscription(
   const { status } = await context.fetch(url.href);
   if (status !== 200) throw new RetryableError('not_confirmed', `SNS answers ${status} to the confirmation`);
   return { status: 200 };
-}
-
-function checkTime(timestamp: string, now: Date): Verdict {
-  const published = dateFromIso(timestamp);
-  if (!published) return refused('bad_timestamp');
-  const age = now.getTime() - published.getTime();
-  return age >= -maxEarlyMs && age <= maxLateMs ? accepted : refused('stale_timestamp');
 }
 
 /**

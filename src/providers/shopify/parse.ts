@@ -1,8 +1,9 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { readExactJson } from '../kit/exact-json.ts';
+import { readExactJson } from '../kit/body/exact-json.ts';
+import { keepAs } from '../kit/body/kept-json.ts';
+import { sentenceFrom } from '../kit/event.ts';
 import { boundId, dateFromIso, present, textOrNull, type Json } from '../kit/fields.ts';
-import { keepJson } from '../kit/kept-json.ts';
 import { readEvent, type ShopifyEvent } from './event.ts';
 import { unsignedHeader } from './headers.ts';
 import { shopifyPayload, type ShopifyPayload } from './schema.ts';
@@ -38,7 +39,7 @@ function buildMessage(
     externalIdentity: boundId(normalizeIdentity('webhook', identityOf(customerId, shop))),
     displayName: textOrNull([person?.first_name, person?.last_name].filter(Boolean).join(' ')),
     recipient: shop === undefined ? null : boundId(shop),
-    text: sentenceOf(topic, payload.name ?? payload.title ?? resource?.split('/')[1]),
+    text: sentenceFrom(topic, payload.name ?? payload.title ?? resource?.split('/')[1]),
     channelMessageId: deliveryId,
     channelThreadId: resource === undefined ? null : boundId(resource),
     attachments: [],
@@ -52,7 +53,7 @@ function buildMessage(
       eventId: unsignedHeader(headers, 'event-id'),
       subscription: payload.handle ?? unsignedHeader(headers, 'name'),
       triggeredAt,
-      ...keepPayload(body, request.body.byteLength),
+      ...keepAs('payload', body, request.body.byteLength),
     }),
     sentAt: timeOf([payload.updated_at, payload.occurredAt, payload.created_at, triggeredAt]),
     vouched: true,
@@ -74,16 +75,4 @@ function shopOf(headers: Headers, payload: ShopifyPayload): string | undefined {
 /** The first that is a time: those of the signed body before the header's. */
 function timeOf(texts: readonly (string | undefined)[]): Date | null {
   return texts.map(dateFromIso).find((date) => date !== null) ?? null;
-}
-
-/** `orders/create` is "Orders create: #1001". */
-function sentenceOf(topic: string, name: string | undefined): string {
-  const words = topic.replaceAll(/[._/]+/g, ' ').trim();
-  const sentence = `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`;
-  return name ? `${sentence}: ${name}` : sentence;
-}
-
-function keepPayload(body: Json, bodyBytes: number): Record<string, Json> {
-  const result = keepJson(body, bodyBytes);
-  return 'kept' in result ? { payload: result.kept } : { payloadOmitted: result.omitted };
 }

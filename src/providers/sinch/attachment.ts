@@ -1,7 +1,7 @@
 import { PermanentError } from '../../lib/errors.ts';
 import type { Attachment, AttachmentContext, FetchedFile } from '../../provider.ts';
-import { download } from '../kit/download.ts';
 import { readJson } from '../kit/fields.ts';
+import { download } from '../kit/files/download.ts';
 import { decodeBase64 } from '../kit/signature.ts';
 import { sinchSms } from './schema.ts';
 import { binaryBody } from './sms.ts';

@@ -1,26 +1,20 @@
 import type { Attachment } from '../../provider.ts';
+import { keepAs } from '../kit/body/kept-json.ts';
 import { present, textOrNull, type Json } from '../kit/fields.ts';
-import { keepJson } from '../kit/kept-json.ts';
+import { readPlace } from '../kit/place.ts';
 import type { SinchContent } from './schema.ts';
 
 /** What was written or chosen; for a place the line that a person would read instead. */
 export function readText(content: SinchContent): string | null {
+  const place = content.location_message;
   return textOrNull(
     content.text_message?.text ||
       content.media_card_message?.caption ||
       content.choice_response_message?.postback_data ||
       content.product_response_message?.text ||
       content.channel_specific_message?.message?.nfm_reply?.body ||
-      placeOf(content.location_message),
+      readPlace([place?.title, place?.label], place?.coordinates),
   );
-}
-
-function placeOf(location: SinchContent['location_message']): string | undefined {
-  if (!location) return undefined;
-  const words = [location.title, location.label].filter(Boolean).join(', ');
-  const { latitude, longitude } = location.coordinates ?? {};
-  if (words !== '') return words;
-  return latitude === undefined || longitude === undefined ? undefined : `${latitude},${longitude}`;
 }
 
 /** A file by its URL; Sinch says neither its type nor its size. */
@@ -35,7 +29,6 @@ export function readAttachments(content: SinchContent): Attachment[] {
 /** Which kind of message it is, and what it carries beside its text. */
 export function readDetails(content: SinchContent, bodyBytes: number): Record<string, Json> {
   const { choice_response_message: choice, location_message: location, product_response_message: order } = content;
-  const products = order?.products && keepJson(order.products as Json, bodyBytes);
   const flow = content.channel_specific_message?.message?.nfm_reply;
   const reason = content.fallback_message?.reason;
   return present<Json>({
@@ -46,8 +39,7 @@ export function readDetails(content: SinchContent, bodyBytes: number): Record<st
     latitude: location?.coordinates?.latitude,
     longitude: location?.coordinates?.longitude,
     catalogId: order?.catalog_id,
-    products: products && 'kept' in products ? products.kept : undefined,
-    productsOmitted: products && 'omitted' in products ? products.omitted : undefined,
+    ...keepAs('products', order?.products, bodyBytes),
     flowName: flow?.name,
     responseJson: flow?.response_json,
     reasonCode: reason?.code,

@@ -1,7 +1,7 @@
 import type { ChannelKind } from '../../lib/channel-kinds.ts';
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Ignored, Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromIso, present, readJson, textOrNull, type Json } from '../kit/fields.ts';
+import { boundId, dateFromIso, present, readJson, statusReason, textOrNull, type Json } from '../kit/fields.ts';
 import { readPhone } from '../kit/phone.ts';
 import { readAttachments, readDetails, readText } from './content.ts';
 import { sinchCallback, type SinchCallback, type SinchMessage } from './schema.ts';
@@ -9,8 +9,6 @@ import { readSms } from './sms.ts';
 
 /** The field that a callback has tells its kind, as in Sinch's SDK; these bring no message. */
 const ignoredFields = new Map([
-  ['message_delivery_report', 'delivery_report'],
-  ['event_delivery_report', 'delivery_report'],
   ['message_submit_notification', 'message_submitted'],
   ['conversation_start_notification', 'conversation_event'],
   ['conversation_stop_notification', 'conversation_event'],
@@ -55,6 +53,8 @@ function readCallback(body: Json, bodyBytes: number): ParsedMessage | Ignored {
   const message = callback.message ?? callback.message_redaction;
   if (message) return readMessage(message, callback, bodyBytes);
   if (callback.event) return readReaction(callback.event, callback);
+  const report = callback.message_delivery_report ?? callback.event_delivery_report;
+  if (report) return { reason: statusReason(report.status) };
   const name = Object.keys(body as object).find((key) => ignoredFields.has(key)) ?? '';
   return { reason: ignoredFields.get(name) ?? 'unknown_type' };
 }

@@ -1,15 +1,10 @@
 import { z } from 'zod';
-import { listField, textField } from '../kit/fields.ts';
+import { listField, part, textField } from '../kit/fields.ts';
 
 /**
  * The fields of Sinch's callbacks that we read.
  * Source: the types of @sinch/conversation (models/v1) and of the SMS API's inbound messages.
  */
-
-/** An object of these fields, or undefined where it is something else. */
-function part<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.object(shape).optional().catch(undefined);
-}
 
 const coordinate = z.number().optional().catch(undefined);
 
@@ -69,6 +64,8 @@ export const sinchCallback = z.object({
   message: sinchMessage.optional().catch(undefined),
   message_redaction: sinchMessage.optional().catch(undefined),
   event: sinchContactEvent.optional().catch(undefined),
+  message_delivery_report: part({ status: textField }),
+  event_delivery_report: part({ status: textField }),
 });
 export type SinchCallback = z.infer<typeof sinchCallback>;
 
@@ -87,7 +84,11 @@ export const sinchSms = z.object({
   client_reference: textField,
   sent_at: textField,
   received_at: textField,
+  status: textField,
+  statuses: listField,
 });
 export type SinchSms = z.infer<typeof sinchSms>;
+
+export const sinchSmsStatus = z.object({ status: textField });
 
 export const sinchSmsMedia = z.object({ url: textField, content_type: textField });

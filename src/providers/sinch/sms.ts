@@ -1,23 +1,29 @@
 import type { Attachment, Ignored, ParsedMessage } from '../../provider.ts';
-import { boundId, dateFromIso, present, textOrNull, type Json } from '../kit/fields.ts';
-import { readPhone } from '../kit/phone.ts';
+import { boundId, dateFromIso, present, statusReason, textOrNull, type Json } from '../kit/fields.ts';
+import { phoneOrNull, readPhone } from '../kit/phone.ts';
 import { decodeBase64 } from '../kit/signature.ts';
-import { sinchSms, sinchSmsMedia, type SinchSms } from './schema.ts';
+import { sinchSms, sinchSmsMedia, sinchSmsStatus, type SinchSms } from './schema.ts';
 
 const messageTypes = new Set(['mo_text', 'mo_binary', 'mo_media']);
 
 /** Where the bytes of a binary SMS are, for `fetchAttachment`. */
 export const binaryBody = 'body';
 
+/** A report on one number has a status, one on a batch has the numbers of each. */
+function reportReason({ status, statuses = [] }: SinchSms): string {
+  const only = statuses.length === 1 ? sinchSmsStatus.safeParse(statuses[0]).data?.status : undefined;
+  return statusReason(status ?? only);
+}
+
 /** A callback of the SMS API, which names its `type`; undefined for those of the Conversation API. */
 export function readSms(body: Json): ParsedMessage | Ignored | undefined {
   const sms = sinchSms.safeParse(body).data;
   if (sms?.type === undefined) return undefined;
-  if (/^(?:recipient_)?delivery_report_[a-z]+$/.test(sms.type)) return { reason: 'delivery_report' };
+  if (/^(?:recipient_)?delivery_report_[a-z]+$/.test(sms.type)) return { reason: reportReason(sms) };
   if (!messageTypes.has(sms.type) || !sms.id) return { reason: 'unknown_type' };
   if (!sms.from?.trim()) return { reason: 'no_sender' };
   const externalIdentity = readPhone('sms', sms.from);
-  const recipient = textOrNull(readPhone('sms', sms.to ?? ''));
+  const recipient = phoneOrNull('sms', sms.to);
   return {
     channel: 'sms',
     externalIdentity,

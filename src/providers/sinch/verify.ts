@@ -1,5 +1,6 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { accepted, checkTimestamp, decodeBase64, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
+import { accepted, decodeBase64, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
+import { checkTimestamp } from '../kit/verify/timestamp.ts';
 
 type Channel = ProviderChannel<{ webhookSecret: string[] }, { toleranceSeconds: number }>;
 

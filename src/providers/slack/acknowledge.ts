@@ -1,7 +1,6 @@
 import type { Reply, WebhookRequest } from '../../provider.ts';
-import { readForm } from '../kit/fields.ts';
+import { isForm, readForm } from '../kit/body/form.ts';
 import { interactionType } from './interaction.ts';
-import { isForm } from './schema.ts';
 
 /**
  * Nothing but the status: what stands in the answer to a slash command is shown to the person, and

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { PermanentError, RetryableError } from '../../lib/errors.ts';
 import type { Attachment, AttachmentContext, FetchedFile, ProviderChannel, ProviderFetch } from '../../provider.ts';
-import { download, failure, isHostOf, type DownloadCredentials } from '../kit/download.ts';
-import { readJson, sizeField, textField } from '../kit/fields.ts';
+import { sizeField, textField, tryJson } from '../kit/fields.ts';
+import { download, failure, isHostOf, type DownloadCredentials } from '../kit/files/download.ts';
+import { withSecrets } from '../kit/files/with-secrets.ts';
 
 /** Slack's file server, its API, and the workspaces' own hosts. */
 const hosts = ['slack.com'];
@@ -65,16 +66,8 @@ export async function fetchSlackFile(
   const { url } = attachment;
   // A file that was only linked (Google Drive and the like) lies on somebody else's server.
   if (url !== null && !isHostOf(url, hosts)) return await download(context.fetch, url);
-  let refusal = new PermanentError('credentials_refused', 'the channel has no botToken to ask Slack with');
-  for (const token of channel.secrets.botToken) {
-    try {
-      return await fetchWithToken(attachment, token, context.fetch);
-    } catch (error) {
-      if (!(error instanceof PermanentError)) throw error;
-      refusal = error;
-    }
-  }
-  throw refusal;
+  const attempt = (token: string): Promise<FetchedFile> => fetchWithToken(attachment, token, context.fetch);
+  return await withSecrets(channel.secrets.botToken, 'botToken', attempt, () => true);
 }
 
 async function fetchWithToken(attachment: Attachment, token: string, fetch: ProviderFetch): Promise<FetchedFile> {
@@ -101,21 +94,13 @@ async function findFile(
     headers: credentials.headers,
   });
   if (answer.status !== 200) throw failure(answer.status, true);
-  const info = readInfo(answer.body);
+  const info = filesInfo.safeParse(tryJson(answer.body)).data;
   const url = info?.file?.url_private;
   if (info?.ok === true && url) return { url, contentType: info.file?.mimetype ?? null };
   const error = info?.error ?? '';
   if (goneErrors.has(error) || info?.ok === true) throw new PermanentError('attachment_gone', 'Slack has it no more');
   if (refusedErrors.has(error)) throw new PermanentError('credentials_refused', `files.info answers ${error}`);
   throw new RetryableError('attachment_unavailable', 'files.info does not answer with the file');
-}
-
-function readInfo(body: Uint8Array): z.infer<typeof filesInfo> | undefined {
-  try {
-    return filesInfo.safeParse(readJson(body)).data;
-  } catch {
-    return undefined;
-  }
 }
 
 function isPage(contentType: string | null): boolean {

@@ -1,6 +1,6 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { ParsedMessage } from '../../provider.ts';
-import { boundId, present, textOrNull } from '../kit/fields.ts';
+import { boundId, present, textOrNull, tryJson } from '../kit/fields.ts';
 import { interactionKey } from './command.ts';
 import { describeInput, filesOfInputs, readInputs, textOfInputs } from './inputs.ts';
 import { slackInteraction, slackResponseUrl, type SlackInteraction } from './interaction-schema.ts';
@@ -51,11 +51,9 @@ export function readInteraction(form: URLSearchParams, body: Uint8Array): Parsed
 }
 
 function readPayload(form: URLSearchParams): unknown {
-  try {
-    return JSON.parse(form.get('payload') ?? '');
-  } catch {
-    throw new Error('the body is a form whose payload is not JSON');
-  }
+  const payload = tryJson(form.get('payload') ?? '');
+  if (payload === undefined) throw new Error('the body is a form whose payload is not JSON');
+  return payload;
 }
 
 /**

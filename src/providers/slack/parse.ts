@@ -1,17 +1,11 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, present, readForm, readJson, reasonFrom, textOrNull } from '../kit/fields.ts';
+import { isForm, readForm } from '../kit/body/form.ts';
+import { boundId, present, readJson, reasonFrom, textOrNull } from '../kit/fields.ts';
 import { readCommand } from './command.ts';
 import { readFile } from './files.ts';
 import { readInteraction } from './interaction.ts';
-import {
-  isForm,
-  slackAuthorization,
-  slackEnvelope,
-  slackEvent,
-  type SlackEnvelope,
-  type SlackEvent,
-} from './schema.ts';
+import { slackAuthorization, slackEnvelope, slackEvent, type SlackEnvelope, type SlackEvent } from './schema.ts';
 import { readTimestamp, unescapeEntities } from './text.ts';
 
 type Settings = { botUserId?: string | undefined; appId?: string | undefined };
@@ -19,8 +13,12 @@ type Settings = { botUserId?: string | undefined; appId?: string | undefined };
 /** Subtypes that are something a person wrote. All others report a change or an announcement. */
 const writtenSubtypes = new Set(['file_share', 'thread_broadcast', 'me_message']);
 
-/** Subtypes whose reason is their own name, because people look for it. */
-const namedSubtypes = new Set(['bot_message', 'message_changed', 'message_deleted']);
+/** Subtypes whose reason is the one that all providers have for it. */
+const namedSubtypes = new Map([
+  ['bot_message', 'bot_message'],
+  ['message_changed', 'message_edited'],
+  ['message_deleted', 'message_deleted'],
+]);
 
 /**
  * One message out of a `message` or `app_mention` event, a slash command or an interaction;
@@ -64,11 +62,11 @@ function reasonToIgnore(event: SlackEvent, envelope: SlackEnvelope, settings: Se
   }
   if (isOwn(event, envelope, settings)) return 'own_message';
   if (event.subtype !== undefined && !writtenSubtypes.has(event.subtype)) {
-    return namedSubtypes.has(event.subtype) ? event.subtype : reasonFrom('subtype', event.subtype);
+    return namedSubtypes.get(event.subtype) ?? reasonFrom('subtype', event.subtype);
   }
   if (event.bot_id) return 'bot_message';
   if (event.hidden === true) return 'hidden';
-  if (event.user === 'USLACKBOT') return 'slackbot';
+  if (event.user === 'USLACKBOT') return 'bot_message';
   return event.user ? undefined : 'no_sender';
 }
 

@@ -50,8 +50,3 @@ export const slackAuthorization = z.object({
   user_id: textField,
   is_bot: z.boolean().optional().catch(undefined),
 });
-
-/** Slash commands, interactivity and the certificate probe are forms; events are JSON. */
-export function isForm(headers: Headers): boolean {
-  return (headers.get('content-type') ?? '').trim().toLowerCase().startsWith('application/x-www-form-urlencoded');
-}

@@ -1,7 +1,9 @@
 import type { ProviderChannel, Reply, Verdict, WebhookRequest } from '../../provider.ts';
-import { readForm, readJson } from '../kit/fields.ts';
-import { accepted, checkTimestamp, decodeHex, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
-import { isForm, slackEnvelope } from './schema.ts';
+import { isForm, readForm } from '../kit/body/form.ts';
+import { readJson } from '../kit/fields.ts';
+import { accepted, decodeHex, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
+import { checkTimestamp } from '../kit/verify/timestamp.ts';
+import { slackEnvelope } from './schema.ts';
 
 /** Seconds. Slack's own SDK refuses only what is too old; we refuse the future as well. */
 const toleranceSeconds = 300;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineProvider } from '../../provider.ts';
 import { jsonMessageSettings } from '../kit/json-message/settings.ts';
-import { webhookSecretList } from '../kit/standard-webhooks-signature.ts';
+import { webhookSecretList } from '../kit/verify/standard-webhooks.ts';
 import { parseStandardWebhook } from './parse.ts';
 import { verifyChannel } from './verify.ts';
 

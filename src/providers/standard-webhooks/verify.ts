@@ -1,5 +1,5 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { verifyStandardWebhook } from '../kit/standard-webhooks-signature.ts';
+import { verifyStandardWebhook } from '../kit/verify/standard-webhooks.ts';
 
 /** The signature over the raw bytes, with either set of header names. */
 export function verifyChannel(

@@ -1,7 +1,9 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
+import { keepAs } from '../kit/body/kept-json.ts';
+import { sentenceFrom } from '../kit/event.ts';
 import { boundId, dateFromIso, dateFromMillis, present, readJson, textOrNull } from '../kit/fields.ts';
-import { keepObject, stripeEvent, stripeObject, type StripeEvent, type StripeObject } from './schema.ts';
+import { stripeEvent, stripeObject, type StripeEvent, type StripeObject } from './schema.ts';
 
 type Settings = { livemode?: boolean | undefined };
 
@@ -37,7 +39,7 @@ function buildMessage(event: StripeEvent, id: string, type: string, bodyBytes: n
     externalIdentity: boundId(normalizeIdentity('webhook', identityOf(account, customer))),
     displayName: textOrNull(object.customer_name ?? nameOf(object)),
     recipient: account === null ? (event.livemode === true ? 'live' : 'test') : boundId(account),
-    text: sentenceOf(type, objectId),
+    text: sentenceFrom(type.replace(/^v\d+\.(?=.)/, ''), objectId),
     channelMessageId: boundId(id),
     channelThreadId: boundId(objectId ?? id),
     attachments: [],
@@ -51,7 +53,7 @@ function buildMessage(event: StripeEvent, id: string, type: string, bodyBytes: n
       objectId: objectId ?? undefined,
       requestId: event.request?.id,
       changed: changedFields(event),
-      ...keepObject(event.data?.object, bodyBytes),
+      ...keepAs('object', event.data?.object, bodyBytes),
     }),
     // Seconds in whole events, ISO 8601 in thin ones.
     sentAt: typeof event.created === 'number' ? dateFromMillis(event.created * 1000) : dateFromIso(event.created),
@@ -78,16 +80,6 @@ function customerOf(object: StripeObject): string | undefined {
 
 function nameOf(object: StripeObject): string | undefined {
   return object.object === 'customer' ? object.name : (object.customer_details?.name ?? object.billing_details?.name);
-}
-
-/** `invoice.payment_failed` is "Invoice payment failed: in_1". The object's amounts are in the metadata. */
-function sentenceOf(type: string, objectId: string | null): string {
-  const words = type
-    .replace(/^v\d+\./, '')
-    .replaceAll(/[._]+/g, ' ')
-    .trim();
-  const sentence = words === '' ? type : `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`;
-  return objectId === null ? sentence : `${sentence}: ${objectId}`;
 }
 
 /** The names of the fields that an `updated` event changed. */

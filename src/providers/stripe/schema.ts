@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { textField, type Json } from '../kit/fields.ts';
-import { keepJson } from '../kit/kept-json.ts';
+import { textField } from '../kit/fields.ts';
 
 /**
  * The fields of Stripe's events that we read.
@@ -41,10 +40,3 @@ export const stripeObject = z.object({
   name: textField,
 });
 export type StripeObject = Partial<z.infer<typeof stripeObject>>;
-
-/** The event's object for the metadata, or why it is left out there; the event keeps the bytes. */
-export function keepObject(object: Record<string, unknown> | undefined, bodyBytes: number): Record<string, Json> {
-  if (object === undefined) return {};
-  const result = keepJson(object as Json, bodyBytes);
-  return 'kept' in result ? { object: result.kept } : { objectOmitted: result.omitted };
-}

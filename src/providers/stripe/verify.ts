@@ -1,5 +1,6 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { accepted, checkTimestamp, decodeHex, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
+import { accepted, decodeHex, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
+import { checkTimestamp } from '../kit/verify/timestamp.ts';
 
 /** Seconds. Stripe's own SDK refuses only what is too old; we refuse the future as well. */
 const toleranceSeconds = 300;

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { PermanentError } from '../../lib/errors.ts';
 import type { Attachment, AttachmentContext, FetchedFile, ProviderChannel, ProviderFetch } from '../../provider.ts';
-import { downloadWithSecrets } from '../kit/download-with-secrets.ts';
-import { download, failure, isHostOf } from '../kit/download.ts';
-import { decodeText } from '../kit/fields.ts';
+import { tryJson } from '../kit/fields.ts';
+import { download, failure, isHostOf } from '../kit/files/download.ts';
+import { downloadWithSecrets } from '../kit/files/with-secrets.ts';
 
 type Channel = ProviderChannel<{ appPassword: string[] }, { appId: string; appTenantId?: string | undefined }>;
 
@@ -56,9 +56,7 @@ async function getToken(settings: Channel['settings'], password: string, fetch: 
 }
 
 function readToken(body: Uint8Array): string {
-  try {
-    return tokenAnswer.parse(JSON.parse(decodeText(body))).access_token;
-  } catch {
-    throw failure(502, true);
-  }
+  const answer = tokenAnswer.safeParse(tryJson(body)).data;
+  if (!answer) throw failure(502, true);
+  return answer.access_token;
 }

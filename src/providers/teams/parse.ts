@@ -1,7 +1,7 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ParsedMessage, ProviderChannel, Reply, WebhookRequest } from '../../provider.ts';
+import { keepAs } from '../kit/body/kept-json.ts';
 import { boundId, dateFromIso, present, readJson, textOrNull, type Json } from '../kit/fields.ts';
-import { keepJson } from '../kit/kept-json.ts';
 import { readAttachments, readText } from './content.ts';
 import { teamsActivity, teamsCardAction, type TeamsActivity } from './schema.ts';
 
@@ -12,8 +12,8 @@ const reports: ReadonlyMap<string, string> = new Map([
   ['conversationUpdate', 'conversation_update'],
   ['installationUpdate', 'installation_update'],
   ['messageReaction', 'message_reaction'],
-  ['messageUpdate', 'message_update'],
-  ['messageDelete', 'message_delete'],
+  ['messageUpdate', 'message_edited'],
+  ['messageDelete', 'message_deleted'],
   ['typing', 'typing'],
   ['event', 'event'],
   ['endOfConversation', 'end_of_conversation'],
@@ -85,7 +85,7 @@ function buildMessage(activity: TeamsActivity, bodyBytes: number): ParsedMessage
       textFormat: activity.textFormat,
       locale: activity.locale,
       replyToId: activity.replyToId,
-      ...keepValue(activity.value, bodyBytes),
+      ...keepAs('value', activity.value, bodyBytes),
     }),
     sentAt: dateFromIso(activity.timestamp),
     // Who has no account (a guest of a meeting) gives a name of his own choice.
@@ -108,13 +108,6 @@ function identityOf(activity: TeamsActivity, id: string): string {
 function tenantOf({ conversation, channelData }: TeamsActivity): string | undefined {
   const tenant = conversation?.tenantId ?? channelData?.tenant?.id;
   return tenant?.trim().toLowerCase() || undefined;
-}
-
-/** What a card submitted: its fields are the card's own. */
-function keepValue(value: unknown, bodyBytes: number): Record<string, Json> {
-  if (value === undefined || value === null) return {};
-  const result = keepJson(value as Json, bodyBytes);
-  return 'kept' in result ? { value: result.kept } : { valueOmitted: result.omitted };
 }
 
 /** An `invoke` wants an answer in the body, or Teams shows the person an error. */

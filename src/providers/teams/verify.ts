@@ -2,11 +2,11 @@ import type { JWK } from 'jose';
 import { z } from 'zod';
 import { RetryableError } from '../../lib/errors.ts';
 import type { ProviderChannel, Published, Verdict, WebhookRequest } from '../../provider.ts';
-import { authorization } from '../kit/credentials.ts';
-import { isHostOf } from '../kit/download.ts';
 import { readJson } from '../kit/fields.ts';
-import { keyIdOf, verifyKeyToken } from '../kit/jwt.ts';
+import { isHostOf } from '../kit/files/download.ts';
 import { accepted, refused } from '../kit/signature.ts';
+import { authorization } from '../kit/verify/credentials.ts';
+import { keyIdOf, verifyKeyToken } from '../kit/verify/jwt.ts';
 import { teamsActivity } from './schema.ts';
 
 /**

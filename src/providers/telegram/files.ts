@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { codeOf, PermanentError, RetryableError } from '../../lib/errors.ts';
 import type { Attachment, AttachmentContext, FetchedFile, ProviderChannel, ProviderFetch } from '../../provider.ts';
-import { failure, readAnswer, withSecrets } from '../kit/download.ts';
-import { textField } from '../kit/fields.ts';
+import { tryJson, textField } from '../kit/fields.ts';
+import { failure } from '../kit/files/download.ts';
+import { withSecrets } from '../kit/files/with-secrets.ts';
 
 type Channel = ProviderChannel<{ botToken: string[] }, Record<string, unknown>>;
 
@@ -31,7 +32,7 @@ export async function fetchTelegramFile(
 async function fetchFile(attachment: Attachment, token: string, fetch: ProviderFetch): Promise<FetchedFile> {
   const fileId = encodeURIComponent(attachment.providerId ?? '');
   const found = await call(fetch, `${api}/bot${token}/getFile?file_id=${fileId}`);
-  const { result, description } = fileAnswer.safeParse(readAnswer(found.body)).data ?? {};
+  const { result, description } = fileAnswer.safeParse(tryJson(found.body)).data ?? {};
   if (found.status !== 200) throw lookupFailure(found.status, description ?? '', attachment.size ?? 0);
   if (!result?.file_path) throw new PermanentError('attachment_gone', 'Telegram names no file for it');
   const path = result.file_path.split('/').map(encodeURIComponent).join('/');

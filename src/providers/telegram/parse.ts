@@ -13,8 +13,12 @@ import {
 
 type Channel = ProviderChannel<Record<string, string[]>, { bot?: string | undefined }>;
 
-/** Updates that are ignored under their own name, because people look for it. */
-const namedUpdates = ['edited_message', 'channel_post', 'edited_channel_post'];
+/** Updates that bring no message for the bot, with the reason why they are ignored. */
+const namedUpdates = new Map([
+  ['edited_message', 'message_edited'],
+  ['edited_channel_post', 'message_edited'],
+  ['channel_post', 'channel_post'],
+]);
 
 /** One message out of a `message` or `callback_query` update; everything else is ignored. */
 export function parseTelegram(request: WebhookRequest, channel: Channel): Parsed {
@@ -29,15 +33,15 @@ export function parseTelegram(request: WebhookRequest, channel: Channel): Parsed
 /** The message, or the reason why there is none. */
 function readUpdate(update: Record<string, unknown>, bot: string | undefined): ParsedMessage | string {
   const recipient = bot === undefined ? null : boundId(bot);
-  const named = namedUpdates.find((type) => type in update);
-  if (named !== undefined) return named;
+  const named = [...namedUpdates.keys()].find((type) => type in update);
+  if (named !== undefined) return namedUpdates.get(named) ?? named;
   const callback = telegramCallback.safeParse(update['callback_query']).data;
   if (callback) return buildFromCallback(callback, recipient);
   const message = telegramMessage.safeParse(update['message']).data;
   if (!message) return 'unknown_type';
   if (message.from?.is_bot === true) return 'bot_message';
   if (message.is_automatic_forward === true) return 'automatic_forward';
-  if (!hasContent(message)) return isService(update['message']) ? 'service_message' : 'unknown_type';
+  if (!hasContent(message)) return isService(update['message']) ? 'system_message' : 'unknown_type';
   return buildMessage(message, recipient);
 }
 

@@ -1,5 +1,6 @@
 import type { Attachment } from '../../provider.ts';
 import { present, textOrNull } from '../kit/fields.ts';
+import { readPlace } from '../kit/place.ts';
 import { telnyxMedia, type TelnyxBody, type TelnyxPayload } from './schema.ts';
 
 /** What was written or chosen; for a place or a file the line that a person would read instead. */
@@ -14,16 +15,8 @@ export function readText(payload: TelnyxPayload): string | null {
       choice?.title ||
       body?.reaction?.emoji ||
       whatsappFile(body)?.caption ||
-      placeOf(body?.location),
+      readPlace([body?.location?.name, body?.location?.address], body?.location),
   );
-}
-
-function placeOf(location: TelnyxBody['location']): string | undefined {
-  if (!location) return undefined;
-  const { name, address, latitude, longitude } = location;
-  const words = [name, address].filter(Boolean).join(', ');
-  if (words !== '') return words;
-  return latitude === undefined || longitude === undefined ? undefined : `${latitude},${longitude}`;
 }
 
 function whatsappFile(body: TelnyxBody | undefined): TelnyxBody['image'] {

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { PermanentError } from '../../lib/errors.ts';
 import { defineProvider } from '../../provider.ts';
-import { download } from '../kit/download.ts';
+import { download } from '../kit/files/download.ts';
 import { parseTelnyx } from './parse.ts';
 import { publicKeyList, verifyTelnyx } from './verify.ts';
 
@@ -27,9 +26,6 @@ export const telnyx = defineProvider({
   verify: verifyTelnyx,
   parse: parseTelnyx,
   async fetchAttachment(attachment, _channel, context) {
-    if (attachment.url === null) {
-      throw new PermanentError('no_url', 'Telnyx gave no URL for the file, only an id at WhatsApp');
-    }
     return await download(context.fetch, attachment.url);
   },
 });

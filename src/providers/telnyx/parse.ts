@@ -1,7 +1,7 @@
 import type { ChannelKind } from '../../lib/channel-kinds.ts';
 import type { Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromIso, present, readJson, textOrNull } from '../kit/fields.ts';
-import { readPhone } from '../kit/phone.ts';
+import { boundId, dateFromIso, present, readJson, statusReason, textOrNull } from '../kit/fields.ts';
+import { phoneOrNull, readPhone } from '../kit/phone.ts';
 import { readAttachments, readDetails, readText } from './content.ts';
 import { telnyxEvent, telnyxMedia, telnyxMember, type TelnyxPayload } from './schema.ts';
 
@@ -28,23 +28,30 @@ export function parseTelnyx(request: WebhookRequest): Parsed {
   const deliveryId = eventId === null ? null : boundId(eventId);
   const ignore = (reason: string): Parsed => ({ deliveryId, messages: [], ignored: [{ reason }] });
   const type = data?.event_type ?? '';
-  if (type !== 'message.received') return ignore(reasonOf(type));
+  if (type !== 'message.received') return ignore(reasonOf(type, data?.payload));
   const payload = data?.payload;
   const id = payload?.id || eventId;
   if (!payload || !id) return ignore('unknown_type');
   if (payload.direction === 'outbound') return ignore('own_message');
   const bodyType = payload.body?.type;
-  if (bodyType === 'edit' || bodyType === 'revoke') return ignore(`message_${bodyType}`);
+  if (bodyType === 'edit') return ignore('message_edited');
+  if (bodyType === 'revoke') return ignore('message_deleted');
   if (bodyType === 'reaction' && !payload.body?.reaction?.emoji) return ignore('reaction_removed');
   const from = payload.from?.phone_number?.trim();
   if (!from) return ignore('no_sender');
   return { deliveryId, messages: [buildMessage(payload, id, from, data?.occurred_at)], ignored: [] };
 }
 
-function reasonOf(type: string): string {
-  if (receipts.has(type)) return 'status';
+function reasonOf(type: string, payload: TelnyxPayload | undefined): string {
+  if (receipts.has(type)) return statusReason(statusOf(payload) ?? type.replace('message.', ''));
   if (type === 'message.echo') return 'own_message';
   return families.get(type.split('.', 1)[0] ?? '') ?? 'unknown_type';
+}
+
+/** What became of a message of ours, where it went to one number. */
+function statusOf(payload: TelnyxPayload | undefined): string | undefined {
+  const to = payload?.to;
+  return Array.isArray(to) && to.length === 1 ? telnyxMember.safeParse(to[0]).data?.status : undefined;
 }
 
 function buildMessage(payload: TelnyxPayload, id: string, from: string, occurredAt: string | undefined): ParsedMessage {
@@ -83,7 +90,7 @@ function buildMessage(payload: TelnyxPayload, id: string, from: string, occurred
 /** Which of the addressees we are, and who else is in the group. */
 function readMembers(payload: TelnyxPayload, channel: ChannelKind): { recipient: string | null; others: string[] } {
   const { to, cc = [] } = payload;
-  if (typeof to === 'string') return { recipient: to.trim() === '' ? null : readPhone(channel, to), others: [] };
+  if (typeof to === 'string') return { recipient: phoneOrNull(channel, to), others: [] };
   const members = [...(to ?? []), ...cc].flatMap((entry) => {
     const member = telnyxMember.safeParse(entry).data;
     const address = (member?.phone_number || member?.agent_id)?.trim();

@@ -1,15 +1,10 @@
 import { z } from 'zod';
-import { listField, sizeField, textField } from '../kit/fields.ts';
+import { listField, part, sizeField, textField } from '../kit/fields.ts';
 
 /**
  * The fields of Telnyx's messaging events that we read.
  * Source: the types of the telnyx SDK 7, resources/messages/messages.d.ts.
  */
-
-/** An object of these fields, or undefined where it is something else. */
-function part<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.object(shape).optional().catch(undefined);
-}
 
 const coordinate = z.number().optional().catch(undefined);
 

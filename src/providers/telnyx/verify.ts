@@ -2,7 +2,8 @@ import { verify as verifyEd25519 } from 'node:crypto';
 import type { z } from 'zod';
 import { ed25519Key } from '../../lib/ed25519.ts';
 import { secretList, type ProviderChannel, type Verdict, type WebhookRequest } from '../../provider.ts';
-import { accepted, checkTimestamp, decodeBase64, refused, soleHeader } from '../kit/signature.ts';
+import { accepted, decodeBase64, refused, soleHeader } from '../kit/signature.ts';
+import { checkTimestamp } from '../kit/verify/timestamp.ts';
 
 /** Seconds, inclusive, in both directions, as Telnyx's SDK has it. */
 const toleranceSeconds = 300;

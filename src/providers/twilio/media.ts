@@ -1,6 +1,5 @@
-import { PermanentError } from '../../lib/errors.ts';
 import type { Attachment, AttachmentContext, FetchedFile, ProviderChannel } from '../../provider.ts';
-import { download, withSecrets } from '../kit/download.ts';
+import { downloadWithSecrets } from '../kit/files/with-secrets.ts';
 
 type Channel = ProviderChannel<{ authToken: string[] }, Record<string, unknown>>;
 
@@ -14,13 +13,11 @@ export async function fetchTwilioMedia(
   channel: Channel,
   { fetch }: AttachmentContext,
 ): Promise<FetchedFile> {
-  if (url === null) throw new PermanentError('attachment_gone', 'the message gives no URL of it');
   // The user is the account that the URL is in: a subaccount's files are under its own.
-  const accountSid = /\/Accounts\/(AC[0-9a-f]{32})\//.exec(url)?.[1];
-  const { authToken } = channel.secrets;
-  if (accountSid === undefined || authToken.length === 0) return await download(fetch, url);
-  return await withSecrets(authToken, 'authToken', (token) => {
+  const accountSid = /\/Accounts\/(AC[0-9a-f]{32})\//.exec(url ?? '')?.[1];
+  const tokens = accountSid === undefined ? [] : channel.secrets.authToken;
+  return await downloadWithSecrets(fetch, url, tokens, (token) => {
     const pair = Buffer.from(`${accountSid}:${token}`).toString('base64');
-    return download(fetch, url, { headers: { authorization: `Basic ${pair}` }, hosts: ['twilio.com'] });
+    return { headers: { authorization: `Basic ${pair}` }, hosts: ['twilio.com'] };
   });
 }

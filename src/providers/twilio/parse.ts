@@ -1,7 +1,7 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { ChannelKind } from '../../lib/channel-kinds.ts';
 import type { Attachment, Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { boundId, reasonFrom, textOrNull, type Json } from '../kit/fields.ts';
+import { boundId, statusReason, textOrNull, type Json } from '../kit/fields.ts';
 import { collectFields } from './fields.ts';
 
 type Fields = ReadonlyMap<string, string>;
@@ -16,10 +16,10 @@ export function parseTwilio(request: WebhookRequest): Parsed {
   const deliveryId = token === null ? null : boundId(token);
   const ignore = (reason: string): Parsed => ({ deliveryId, messages: [], ignored: [{ reason }] });
   const sid = fields.get('MessageSid') || fields.get('SmsMessageSid') || fields.get('SmsSid');
-  if (!sid) return ignore(fields.get('CallSid') ? 'voice_call' : 'unknown_type');
+  if (!sid) return ignore(fields.get('CallSid') ? 'call_event' : 'unknown_type');
   // Older webhooks have SmsStatus alone.
   const status = fields.get('MessageStatus') || fields.get('SmsStatus');
-  if (status && !inboundStatuses.has(status.toLowerCase())) return ignore(reasonFrom('status', status.toLowerCase()));
+  if (status && !inboundStatuses.has(status.toLowerCase())) return ignore(statusReason(status));
   const from = fields.get('From')?.trim();
   if (!from) return ignore('no_sender');
   return { deliveryId, messages: [buildMessage(fields, sid, from)], ignored: [] };

@@ -1,5 +1,5 @@
 import type { Reply, WebhookRequest } from '../../provider.ts';
-import { readJson, type Json } from '../kit/fields.ts';
+import { tryJson, type Json } from '../kit/fields.ts';
 import { vapiEnvelope } from './schema.ts';
 
 /**
@@ -24,9 +24,5 @@ export function answerVapi(request: WebhookRequest): Reply {
 }
 
 function typeOf(request: WebhookRequest): string {
-  try {
-    return vapiEnvelope.safeParse(readJson(request.body)).data?.message.type ?? '';
-  } catch {
-    return '';
-  }
+  return vapiEnvelope.safeParse(tryJson(request.body)).data?.message.type ?? '';
 }

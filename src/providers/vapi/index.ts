@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { PermanentError } from '../../lib/errors.ts';
 import { defineProvider, secretList } from '../../provider.ts';
-import { download } from '../kit/download.ts';
+import { download } from '../kit/files/download.ts';
 import { answerVapi } from './answer.ts';
 import { parseVapi } from './parse.ts';
 import { vapiSettings } from './settings.ts';
@@ -38,7 +37,6 @@ export const vapi = defineProvider({
   parse: parseVapi,
   acknowledge: answerVapi,
   async fetchAttachment(attachment, _channel, context) {
-    if (attachment.url === null) throw new PermanentError('no_url', 'Vapi gave no URL for the recording');
     return await download(context.fetch, attachment.url);
   },
 });

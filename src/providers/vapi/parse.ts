@@ -1,7 +1,7 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Attachment, Parsed, ParsedMessage, ProviderChannel, WebhookRequest } from '../../provider.ts';
+import { keepAs } from '../kit/body/kept-json.ts';
 import { boundId, dateFromIso, dateFromMillis, present, readJson, textOrNull, type Json } from '../kit/fields.ts';
-import { keepJson } from '../kit/kept-json.ts';
 import { readPhone } from '../kit/phone.ts';
 import { vapiEnvelope, vapiTurn, type VapiMessage } from './schema.ts';
 import type { VapiSettings } from './settings.ts';
@@ -85,8 +85,8 @@ function buildMessage(message: VapiMessage, id: string, trustCallerId: boolean, 
       customerExternalId: message.customer?.externalId ?? call?.customer?.externalId,
       stereoRecordingUrl: stereoOf(message),
       logUrl: message.artifact?.logUrl,
-      ...keepData('structuredData', analysis?.structuredData, bodyBytes),
-      ...keepData('structuredOutputs', message.artifact?.structuredOutputs, bodyBytes),
+      ...keepAs('structuredData', analysis?.structuredData, bodyBytes),
+      ...keepAs('structuredOutputs', message.artifact?.structuredOutputs, bodyBytes),
     }),
     sentAt: readTime(message.timestamp) ?? dateFromIso(message.endedAt ?? call?.endedAt),
     // Whom we called is who it is; who calls us may show any number.
@@ -150,13 +150,6 @@ function describe(url: string): { name: string | null; contentType: string | nul
   const name = /\/([\w.-]{1,200})$/.exec(URL.parse(url)?.pathname ?? '')?.[1] ?? null;
   const ending = /\.([a-z0-9]{2,4})$/i.exec(name ?? '')?.[1]?.toLowerCase() ?? '';
   return { name, contentType: mediaTypes.get(ending) ?? null };
-}
-
-/** What the call was asked for, as far as it can be kept. */
-function keepData(name: string, data: unknown, bodyBytes: number): Record<string, Json> {
-  if (typeof data !== 'object' || data === null) return {};
-  const result = keepJson(data as Json, bodyBytes);
-  return 'kept' in result ? { [name]: result.kept } : { [`${name}Omitted`]: result.omitted };
 }
 
 /** JSON can hold 1e999, which is read as Infinity and cannot be written again. */

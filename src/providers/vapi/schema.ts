@@ -1,18 +1,16 @@
 import { z } from 'zod';
-import { listField, textField } from '../kit/fields.ts';
+import { listField, part, textField } from '../kit/fields.ts';
 
 /**
  * The fields of Vapi's server messages that we read.
  * Source: https://docs.vapi.ai/server-url/events and the OpenAPI document at https://api.vapi.ai/api-json
  */
 
-/** An object of these fields, or undefined where it is something else. */
-function part<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.object(shape).optional().catch(undefined);
-}
-
 const numberField = z.number().optional().catch(undefined);
-const jsonField = z.unknown().optional();
+const dataField = z
+  .union([z.record(z.string(), z.unknown()), z.array(z.unknown())])
+  .optional()
+  .catch(undefined);
 
 const customer = part({ number: textField, sipUri: textField, name: textField, externalId: textField });
 const phoneNumber = part({ id: textField, number: textField, name: textField });
@@ -30,7 +28,7 @@ const artifact = part({
   stereoRecordingUrl: textField,
   videoRecordingUrl: textField,
   logUrl: textField,
-  structuredOutputs: jsonField,
+  structuredOutputs: dataField,
 });
 
 export const vapiMessage = z.object({
@@ -51,7 +49,7 @@ export const vapiMessage = z.object({
   phoneNumber,
   assistant,
   artifact,
-  analysis: part({ summary: textField, successEvaluation: textField, structuredData: jsonField }),
+  analysis: part({ summary: textField, successEvaluation: textField, structuredData: dataField }),
   summary: textField,
   transcript: textField,
   recordingUrl: textField,

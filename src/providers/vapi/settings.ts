@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { publicUrlSetting } from '../kit/public-url.ts';
+import { publicUrlSetting } from '../kit/verify/public-url.ts';
 
 /** A header that carries a signature or what goes with it; never one that carries a token itself. */
 const headerName = z

@@ -1,8 +1,8 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { verifyToken } from '../kit/credentials.ts';
-import { urlAsSigned } from '../kit/public-url.ts';
 import { accepted, decodeBase64, decodeHex, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
-import { checkTimestampIn, type TimestampUnit } from '../kit/timestamp.ts';
+import { verifyToken } from '../kit/verify/credentials.ts';
+import { urlAsSigned } from '../kit/verify/public-url.ts';
+import { checkTimestampIn, type TimestampUnit } from '../kit/verify/timestamp.ts';
 import type { VapiSettings } from './settings.ts';
 
 type Channel = ProviderChannel<{ secret: string[] }, VapiSettings>;

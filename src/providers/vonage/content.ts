@@ -1,6 +1,7 @@
 import type { Attachment } from '../../provider.ts';
+import { keepAs } from '../kit/body/kept-json.ts';
 import { present, textOrNull, type Json } from '../kit/fields.ts';
-import { keepJson } from '../kit/kept-json.ts';
+import { readPlace } from '../kit/place.ts';
 import { vonageContent, type VonageMessage } from './schema.ts';
 
 const mediaTypes = ['image', 'audio', 'video', 'file', 'vcard', 'sticker'] as const;
@@ -29,7 +30,7 @@ export function readText(message: VonageMessage): string | null {
   const { location, message_type: type } = message;
   switch (type) {
     case 'location':
-      return textOrNull([location?.name, location?.address].filter(Boolean).join(', ')) ?? coordinates(location);
+      return readPlace([location?.name, location?.address], { latitude: location?.lat, longitude: location?.long });
     case 'reply':
       return textOrNull(message.reply?.title);
     case 'button':
@@ -41,10 +42,6 @@ export function readText(message: VonageMessage): string | null {
     default:
       return textOrNull(message.text) ?? textOrNull(mediaOf(message)?.caption);
   }
-}
-
-function coordinates(location: VonageMessage['location']): string | null {
-  return location?.lat === undefined || location.long === undefined ? null : `${location.lat},${location.long}`;
 }
 
 /** Files by their URL; those at Vonage itself may want the application's key. */
@@ -62,7 +59,6 @@ export function readAttachments(message: VonageMessage): Attachment[] {
 /** What the type carries beside its text. */
 export function readDetails(message: VonageMessage, bodyBytes: number): Record<string, Json> {
   const { location, reply, button, reaction, order } = message;
-  const items = order?.product_items && keepJson(order.product_items as Json, bodyBytes);
   return present<Json>({
     latitude: location?.lat,
     longitude: location?.long,
@@ -70,8 +66,7 @@ export function readDetails(message: VonageMessage, bodyBytes: number): Record<s
     replyDescription: reply?.description,
     buttonPayload: button?.payload,
     catalogId: order?.catalog_id,
-    orderItems: items && 'kept' in items ? items.kept : undefined,
-    orderItemsOmitted: items && 'omitted' in items ? items.omitted : undefined,
+    ...keepAs('orderItems', order?.product_items, bodyBytes),
     reactionTo: reaction && message.context?.message_uuid,
   });
 }

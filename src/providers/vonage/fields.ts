@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { WebhookRequest } from '../../provider.ts';
-import { readForm, readJson } from '../kit/fields.ts';
+import { readForm, readQuery } from '../kit/body/form.ts';
+import { readJson } from '../kit/fields.ts';
 
 /**
  * The parameters of the SMS API's webhooks, which an account sends by GET, as a form or as JSON.
@@ -26,7 +27,7 @@ export function readParams(request: WebhookRequest): Map<string, string> | undef
 }
 
 function readPairs(request: WebhookRequest): Iterable<[string, string]> | undefined {
-  if (request.method === 'GET') return queryOf(request.url);
+  if (request.method === 'GET') return readQuery(request.url);
   if (!looksLikeJson(request.body)) return readForm(request.body);
   try {
     const params = jsonParams.safeParse(readJson(request.body)).data;
@@ -39,10 +40,4 @@ function readPairs(request: WebhookRequest): Iterable<[string, string]> | undefi
 /** The Content-Type is not signed; a form of Vonage's begins with a name. */
 function looksLikeJson(body: Uint8Array): boolean {
   return body[0] === 0x7b;
-}
-
-function queryOf(url: string): URLSearchParams {
-  const bare = url.split('#', 1)[0] ?? url;
-  const start = bare.indexOf('?');
-  return new URLSearchParams(start === -1 ? '' : `&${bare.slice(start + 1)}`);
 }

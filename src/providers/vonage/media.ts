@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { importPKCS8, SignJWT } from 'jose';
 import { PermanentError } from '../../lib/errors.ts';
 import type { Attachment, AttachmentContext, FetchedFile, ProviderChannel } from '../../provider.ts';
-import { downloadWithSecrets } from '../kit/download-with-secrets.ts';
+import { downloadWithSecrets } from '../kit/files/with-secrets.ts';
 import type { VonageSettings } from './verify.ts';
 
 type Channel = ProviderChannel<{ privateKey: string[] }, VonageSettings>;

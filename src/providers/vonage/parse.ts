@@ -1,7 +1,7 @@
 import type { ChannelKind } from '../../lib/channel-kinds.ts';
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromIso, present, readJson, textOrNull, type Json } from '../kit/fields.ts';
+import { boundId, dateFromIso, present, readJson, statusReason, textOrNull, type Json } from '../kit/fields.ts';
 import { withPlus } from '../kit/phone.ts';
 import { readAttachments, readDetails, readText, writtenTypes } from './content.ts';
 import { readParams } from './fields.ts';
@@ -24,7 +24,7 @@ function readOutcome(request: WebhookRequest): ParsedMessage | string {
   const message = vonageMessage.safeParse(readJson(request.body)).data;
   if (!message?.message_uuid) return 'unknown_type';
   // A status is posted to a URL of its own, which may be the same.
-  if (message.status !== undefined) return 'status_callback';
+  if (message.status !== undefined) return statusReason(message.status);
   if (!writtenTypes.has(message.message_type ?? '')) return 'unknown_type';
   if (message.reaction?.action === 'unreact') return 'reaction_removed';
   if (!message.from?.trim()) return 'no_sender';

@@ -1,14 +1,10 @@
 import { z } from 'zod';
-import { listField, textField } from '../kit/fields.ts';
+import { listField, part, textField } from '../kit/fields.ts';
 
 /**
  * The fields of the Messages API's inbound webhooks that we read, version 1.
  * Source: https://developer.vonage.com/en/api/messages-olympus#inbound-message
  */
-
-function part<T extends z.ZodRawShape>(shape: T) {
-  return z.object(shape).optional().catch(undefined);
-}
 
 const number = z.number().optional().catch(undefined);
 export const vonageFile = z.object({ url: textField, name: textField, caption: textField });

@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { Verdict, WebhookRequest } from '../../provider.ts';
 import { accepted, decodeHex, equalBytes, refused } from '../kit/signature.ts';
+import { checkTimestamp } from '../kit/verify/timestamp.ts';
 import { readParams } from './fields.ts';
 
 /**
@@ -14,8 +15,7 @@ export const smsAlgorithms = ['md5hash', 'md5', 'sha1', 'sha256', 'sha512'] as c
 export type SmsAlgorithm = (typeof smsAlgorithms)[number];
 
 /** Seconds. The time is of the first attempt, and Vonage repeats an SMS for a day. */
-const maxAgeSeconds = 86_400;
-const earlySeconds = 300;
+const tolerance = { early: 300, late: 86_400 };
 
 /** Whether a request carries such a signature. */
 export function hasSmsSignature(request: WebhookRequest): boolean {
@@ -33,7 +33,9 @@ export function verifySms(
   if (!params) return refused('bad_body');
   const sig = params.get('sig');
   if (!sig) return refused('missing_signature');
-  const fresh = checkAge(params.get('timestamp'), now);
+  const timestamp = params.get('timestamp');
+  if (!timestamp) return refused('missing_timestamp');
+  const fresh = checkTimestamp(timestamp, now, tolerance);
   if (!fresh.ok) return fresh;
   const signed = signedText(params);
   const matches = secrets.some((secret) => {
@@ -42,13 +44,6 @@ export function verifySms(
     return given !== undefined && equalBytes(given, expected);
   });
   return matches ? accepted : refused('bad_signature');
-}
-
-function checkAge(timestamp: string | undefined, now: Date): Verdict {
-  if (!timestamp) return refused('missing_timestamp');
-  if (!/^[0-9]{1,12}$/.test(timestamp)) return refused('bad_timestamp');
-  const age = now.getTime() / 1000 - Number(timestamp);
-  return age <= maxAgeSeconds && age >= -earlySeconds ? accepted : refused('stale_timestamp');
 }
 
 /** `&name=value` for each parameter in the order of the names; `&` and `=` in a value become `_`. */

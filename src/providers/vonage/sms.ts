@@ -1,7 +1,6 @@
-import { normalizeIdentity } from '../../lib/identity.ts';
 import type { ParsedMessage } from '../../provider.ts';
-import { boundId, dateFromIso, present, textOrNull } from '../kit/fields.ts';
-import { withPlus } from '../kit/phone.ts';
+import { boundId, dateFromIso, present, statusReason, textOrNull } from '../kit/fields.ts';
+import { phoneOrNull, readPhone } from '../kit/phone.ts';
 
 /**
  * The message of an SMS API webhook, or the reason why there is none. A long SMS comes in parts, each
@@ -13,11 +12,10 @@ export function buildSms(params: ReadonlyMap<string, string>): ParsedMessage | s
   const from = params.get('msisdn');
   if (!id) return 'unknown_type';
   // Receipts have the same names: there `msisdn` is who our message went to.
-  if (params.has('status') || params.has('err-code')) return 'status_callback';
+  if (params.has('status') || params.has('err-code')) return statusReason(params.get('status'));
   if (!from?.trim()) return 'no_sender';
-  const externalIdentity = boundId(normalizeIdentity('sms', withPlus(from)));
-  const to = textOrNull(params.get('to'));
-  const recipient = to === null ? null : boundId(normalizeIdentity('sms', withPlus(to)));
+  const externalIdentity = readPhone('sms', from);
+  const recipient = phoneOrNull('sms', params.get('to'));
   return {
     channel: 'sms',
     externalIdentity,

@@ -1,7 +1,7 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
-import { authorization } from '../kit/credentials.ts';
-import { verifySecretToken } from '../kit/jwt.ts';
-import { accepted, decodeHex, equalBytes, refused, sha256Hex } from '../kit/signature.ts';
+import { accepted, decodeHex, equalBytes, refused, sha256 } from '../kit/signature.ts';
+import { authorization } from '../kit/verify/credentials.ts';
+import { verifySecretToken } from '../kit/verify/jwt.ts';
 import { hasSmsSignature, verifySms, type SmsAlgorithm } from './sms-signature.ts';
 
 /** Seconds since `iat`, either way. The token has no end of its own, and the SDK checks no time. */
@@ -55,6 +55,6 @@ async function verifyMessage(request: WebhookRequest, channel: Channel, now: Dat
   if (request.method !== 'POST') return refused('bad_body');
   const hash = token.claims['payload_hash'];
   const claimed = typeof hash === 'string' ? decodeHex(hash, 32) : undefined;
-  const matches = claimed && equalBytes(claimed, Buffer.from(sha256Hex(request.body), 'hex'));
+  const matches = claimed && equalBytes(claimed, sha256(request.body));
   return matches ? accepted : refused('bad_body');
 }

@@ -1,5 +1,6 @@
 import type { Attachment } from '../../provider.ts';
 import { present, textOrNull, type Json } from '../kit/fields.ts';
+import { readPlace } from '../kit/place.ts';
 import { whatsappCard, whatsappError, whatsappItem, whatsappPhone, type WhatsappMessage } from './schema.ts';
 
 const mediaTypes = ['image', 'video', 'audio', 'document', 'sticker'] as const;
@@ -20,9 +21,9 @@ export const writtenTypes = new Set<string>([
 
 /** Types that report on a message or a person, with the reason why they are ignored. */
 export const reportingTypes: ReadonlyMap<string, string> = new Map([
-  ['system', 'system'],
+  ['system', 'system_message'],
   ['edit', 'message_edited'],
-  ['revoke', 'message_revoked'],
+  ['revoke', 'message_deleted'],
   ['request_welcome', 'request_welcome'],
 ]);
 
@@ -35,7 +36,7 @@ export function readText(message: WhatsappMessage): string | null {
     case 'text':
       return textOrNull(message.text?.body);
     case 'location':
-      return joinWords([location?.name, location?.address], ', ') ?? coordinates(location);
+      return readPlace([location?.name, location?.address], location);
     case 'contacts':
       return joinWords((message.contacts ?? []).map(readCard), '\n');
     case 'interactive':
@@ -55,11 +56,6 @@ export function readText(message: WhatsappMessage): string | null {
 
 function joinWords(words: readonly (string | null | undefined)[], separator: string): string | null {
   return textOrNull(words.filter(Boolean).join(separator));
-}
-
-function coordinates(location: WhatsappMessage['location']): string | null {
-  const { latitude, longitude } = location ?? {};
-  return latitude === undefined || longitude === undefined ? null : `${latitude},${longitude}`;
 }
 
 /** A card as one line: the name and the numbers. */

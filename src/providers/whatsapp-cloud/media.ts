@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { PermanentError } from '../../lib/errors.ts';
 import type { Attachment, AttachmentContext, FetchedFile, ProviderChannel, ProviderFetch } from '../../provider.ts';
-import { download, failure, readAnswer, withSecrets } from '../kit/download.ts';
-import { textField } from '../kit/fields.ts';
+import { tryJson, textField } from '../kit/fields.ts';
+import { download, failure } from '../kit/files/download.ts';
+import { withSecrets } from '../kit/files/with-secrets.ts';
 
 type Channel = ProviderChannel<{ accessToken: string[] }, { graphVersion?: string | undefined }>;
 
@@ -36,10 +37,9 @@ export async function fetchWhatsappMedia(
 }
 
 async function fetchMedia(lookup: string, token: string, fetch: ProviderFetch): Promise<FetchedFile> {
-  // Without a User-Agent the file server answers with an error page.
-  const headers = { authorization: `Bearer ${token}`, 'user-agent': 'Postroom' };
+  const headers = { authorization: `Bearer ${token}` };
   const answer = await fetch(lookup, { headers });
-  const media = graphAnswer.safeParse(readAnswer(answer.body)).data;
+  const media = graphAnswer.safeParse(tryJson(answer.body)).data;
   if (answer.status !== 200) throw lookupFailure(answer.status, media?.error?.code ?? 0);
   if (!media?.url) throw new PermanentError('attachment_gone', 'Meta names no URL for it');
   return await download(fetch, media.url, { headers, hosts: ['lookaside.fbsbx.com'] });

@@ -1,6 +1,6 @@
 import { normalizeIdentity } from '../../lib/identity.ts';
 import type { Ignored, Parsed, ParsedMessage, WebhookRequest } from '../../provider.ts';
-import { boundId, dateFromMillis, present, readJson, reasonFrom, textOrNull } from '../kit/fields.ts';
+import { boundId, dateFromMillis, present, readJson, reasonFrom, statusReason, textOrNull } from '../kit/fields.ts';
 import { readAttachments, readDetails, readText, reportingTypes, writtenTypes } from './content.ts';
 import {
   whatsappChange,
@@ -85,9 +85,8 @@ function readMessage(value: unknown, place: Place): ParsedMessage | Ignored {
   return from === undefined ? { reason: 'no_sender' } : buildMessage(message, message.id, from, contact, place);
 }
 
-/** `status_delivered`; one that is not named is of no known type. */
 function readStatus(value: unknown): Ignored {
-  return { reason: reasonFrom('status', whatsappStatus.safeParse(value).data?.status ?? '') };
+  return { reason: statusReason(whatsappStatus.safeParse(value).data?.status) };
 }
 
 function contactOf(message: WhatsappMessage, { contacts, byId }: Place): WhatsappContact | undefined {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { listField, sizeField, textField } from '../kit/fields.ts';
+import { listField, part, sizeField, textField } from '../kit/fields.ts';
 
 /**
  * The fields of WhatsApp's webhooks that we read.
@@ -10,11 +10,6 @@ const numberField = z.number().optional().catch(undefined);
 const flagField = z.boolean().optional().catch(undefined);
 /** Meta writes amounts and codes now as a number, now as text. */
 const amountField = z.union([z.string(), z.number()]).optional().catch(undefined);
-
-/** An object field with these fields; anything else counts as absent. */
-function part<T extends z.ZodRawShape>(shape: T) {
-  return z.object(shape).optional().catch(undefined);
-}
 
 export const whatsappEnvelope = z.object({ object: textField, entry: listField });
 export const whatsappEntry = z.object({ id: textField, changes: listField });

@@ -1,5 +1,7 @@
 import type { ProviderChannel, Reply, Verdict, WebhookRequest } from '../../provider.ts';
-import { equalBytes, refused, verifyHubSignature } from '../kit/signature.ts';
+import { readQuery } from '../kit/body/form.ts';
+import { equalBytes, refused } from '../kit/signature.ts';
+import { verifyHubSignature } from '../kit/verify/hub-signature.ts';
 
 type Channel = ProviderChannel<{ appSecret: string[]; verifyToken: string[] }, Record<string, unknown>>;
 
@@ -29,8 +31,6 @@ export function shakeWhatsappHand(request: WebhookRequest, channel: Channel): Re
 
 /** A parameter that is in the query exactly once, and not empty. */
 function soleParameter(url: string, name: string): string | undefined {
-  const bare = url.split('#', 1)[0] ?? url;
-  const start = bare.indexOf('?');
-  const values = start === -1 ? [] : new URLSearchParams(bare.slice(start + 1)).getAll(name);
+  const values = readQuery(url).getAll(name);
   return values.length === 1 && values[0] !== '' ? values[0] : undefined;
 }

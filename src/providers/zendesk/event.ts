@@ -69,7 +69,7 @@ function readComment(event: ZendeskEvent, id: string): Reading | Ignored {
   const comment = event.event?.comment;
   const author = comment?.author;
   if (comment?.is_public !== true) return { reason: 'private_comment' };
-  if (author?.is_staff === true) return { reason: 'staff_comment' };
+  if (author?.is_staff === true) return { reason: 'staff_message' };
   if (!author?.id?.trim()) return { reason: 'no_sender' };
   const text = textOrNull(comment.body) ?? textOrNull(readText({ html: comment.html_body }));
   const messageId = comment.id || id;
@@ -85,7 +85,7 @@ function readComment(event: ZendeskEvent, id: string): Reading | Ignored {
 
 function readChat(event: ZendeskEvent, id: string): Reading | Ignored {
   const { actor, message, conversation_id: conversationId } = event.event ?? {};
-  if (actor?.type === 'agent') return { reason: 'staff_comment' };
+  if (actor?.type === 'agent') return { reason: 'staff_message' };
   if (actor?.type !== 'end_user') return { reason: 'system_message' };
   if (!actor.id?.trim()) return { reason: 'no_sender' };
   const messageId = message?.id || id;

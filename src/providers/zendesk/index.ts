@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { PermanentError } from '../../lib/errors.ts';
 import { defineProvider, optionalSecretList, secretList } from '../../provider.ts';
-import { downloadWithSecrets } from '../kit/download-with-secrets.ts';
+import { downloadWithSecrets } from '../kit/files/with-secrets.ts';
 import { parseZendesk } from './parse.ts';
 import { zendeskSettings } from './settings.ts';
 import { publicTestSecret, verifyZendesk } from './verify.ts';
@@ -36,7 +35,6 @@ export const zendesk = defineProvider({
   verify: verifyZendesk,
   parse: parseZendesk,
   async fetchAttachment({ url }, channel, { fetch }) {
-    if (url === null) throw new PermanentError('attachment_gone', 'the attachment has no URL');
     return await downloadWithSecrets(fetch, url, channel.secrets.apiToken, (token) => ({
       headers: { authorization: `Basic ${Buffer.from(token).toString('base64')}` },
       hosts: ['zendesk.com'],

@@ -1,5 +1,5 @@
 import type { Parsed, ProviderChannel, WebhookRequest } from '../../provider.ts';
-import { boundId, textOrNull } from '../kit/fields.ts';
+import { boundOrNull, textOrNull } from '../kit/fields.ts';
 import { readDocument, readOwnDocument } from '../kit/json-message/own-body.ts';
 import { sha256Hex } from '../kit/signature.ts';
 import { eventTypePrefix, readEvent } from './event.ts';
@@ -44,8 +44,4 @@ function readTrigger(
 
 function hashOf(...parts: readonly (string | Uint8Array)[]): string {
   return `sha256:${sha256Hex(...parts)}`;
-}
-
-function boundOrNull(id: string | null): string | null {
-  return id === null ? null : boundId(id);
 }

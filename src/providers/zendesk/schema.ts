@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { textField } from '../kit/fields.ts';
+import { part, textField } from '../kit/fields.ts';
 
 /**
  * The fields of Zendesk's events that we read.
@@ -11,10 +11,6 @@ const id = z
   .union([z.string(), z.int().transform(String)])
   .optional()
   .catch(undefined);
-
-function part<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.object(shape).optional().catch(undefined);
-}
 
 export const zendeskAttachment = z.object({
   id,

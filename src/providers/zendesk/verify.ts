@@ -1,6 +1,6 @@
 import type { ProviderChannel, Verdict, WebhookRequest } from '../../provider.ts';
 import { accepted, decodeBase64, equalBytes, hmac, refused, soleHeader } from '../kit/signature.ts';
-import { checkTimestampIn } from '../kit/timestamp.ts';
+import { checkTimestampIn } from '../kit/verify/timestamp.ts';
 
 /** Seconds. Zendesk names no tolerance; five minutes either way is what others do. */
 const toleranceSeconds = 300;

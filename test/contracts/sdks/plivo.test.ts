@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { validateSignature, validateV3Signature } from 'plivo';
 import { expect, test } from 'vitest';
+import { makeFixture } from '../fixtures.ts';
 import { hmacBase64, url } from '../signer.ts';
 import { signers } from '../signers/index.ts';
 import { anyText, verifyRequest } from '../verify-request.ts';
@@ -10,7 +11,6 @@ import { anyText, verifyRequest } from '../verify-request.ts';
 const signer = signers['plivo'];
 if (!signer) throw new Error('no signer');
 const authToken = signer.secrets['authToken'] ?? '';
-const rest = { about: '', settings: {}, calls: [], fetches: [], expected: { messages: [], ignored: [] } };
 
 /** Repeated fields included; Node's own parser, which the SDK uses, gives lists for those. */
 const name = fc.oneof(fc.constantFrom('From', 'Text', 'To', 'a', 'B', '10', '9'), anyText);
@@ -28,7 +28,7 @@ test('Plivo V3: forms with any fields, with and without a query in the URL', asy
   await fc.assert(
     fc.asyncProperty(pairs, fc.constantFrom('form', 'query', 'two-tokens'), async (list, variant) => {
       const bytes = new TextEncoder().encode(new URLSearchParams(list).toString());
-      const signed = signer.sign({ ...rest, name: 'any', variant, bytes }, signer.secrets, new Date());
+      const signed = signer.sign(makeFixture(bytes, { variant }), signer.secrets, new Date());
       const { headers } = signed;
       const signature = headers['x-plivo-signature-v3'] ?? '';
       const nonce = headers['x-plivo-signature-v3-nonce'] ?? '';
@@ -49,7 +49,7 @@ test('Plivo V3: a GET with any query', async () => {
   await fc.assert(
     fc.asyncProperty(pairs, async (list) => {
       const bytes = new TextEncoder().encode(new URLSearchParams(list).toString());
-      const signed = signer.sign({ ...rest, name: 'any', variant: 'get', bytes }, signer.secrets, new Date());
+      const signed = signer.sign(makeFixture(bytes, { variant: 'get' }), signer.secrets, new Date());
       const signature = signed.headers['x-plivo-signature-v3'] ?? '';
       const nonce = signed.headers['x-plivo-signature-v3-nonce'] ?? '';
       expect(validateV3Signature('GET', signed.url ?? url, nonce, authToken, signature)).toBe(true);

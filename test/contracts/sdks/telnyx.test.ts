@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { Telnyx } from 'telnyx';
 import { expect, test } from 'vitest';
+import { makeFixture } from '../fixtures.ts';
 import { signers } from '../signers/index.ts';
 import { anyText, verifyRequest } from '../verify-request.ts';
 
@@ -11,17 +12,7 @@ test('Telnyx: what its SDK unwraps we accept, and what it refuses we refuse', as
   const { webhooks } = new Telnyx({ apiKey: 'unused', publicKey: signer.secrets['publicKey'] ?? '' });
   const now = new Date();
   const late = new Date(now.getTime() - 600_000);
-  const sign = (body: string, at: Date) => {
-    const fixture = {
-      name: 'any',
-      about: '',
-      bytes: new TextEncoder().encode(body),
-      settings: {},
-      calls: [],
-      fetches: [],
-    };
-    return signer.sign({ ...fixture, expected: { messages: [], ignored: [] } }, signer.secrets, at);
-  };
+  const sign = (body: string, at: Date) => signer.sign(makeFixture(new TextEncoder().encode(body)), signer.secrets, at);
   await fc.assert(
     fc.asyncProperty(
       anyText.filter((text) => text.isWellFormed()),

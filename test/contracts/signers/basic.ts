@@ -6,6 +6,7 @@ export const signer: Signer = {
   nextSecrets: { credentials: 'postroom:contract:päss two' },
   headers: ['authorization'],
   covers: 'none',
+  variants: { BASIC: {} },
   sign: (fixture, secrets) => {
     const pair = Buffer.from(secrets['credentials'] ?? '').toString('base64');
     return {

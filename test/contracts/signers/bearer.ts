@@ -6,6 +6,7 @@ export const signer: Signer = {
   nextSecrets: { token: 'k7Tq2~contract-token.Two/9A+b=' },
   headers: ['authorization'],
   covers: 'none',
+  variants: { 'x-api-key': { headers: ['x-api-key'] }, 'x-gitlab-token': { headers: ['x-gitlab-token'] } },
   sign: (fixture, secrets) => {
     const token = secrets['token'] ?? '';
     const credentials: Record<string, string> = fixture.variant

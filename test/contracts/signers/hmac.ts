@@ -12,6 +12,17 @@ export const signer: Signer = {
   headers: ['x-signature', 'x-timestamp', 'x-event-id'],
   toleranceSeconds: 300,
   covers: 'bytes',
+  variants: {
+    github: { headers: ['x-hub-signature-256'], toleranceSeconds: undefined },
+    slack: { headers: ['x-slack-signature', 'x-slack-request-timestamp'] },
+    // Of the signatures in the third header one is enough, so not every change of it is refused.
+    svix: { headers: ['webhook-id', 'webhook-timestamp'] },
+    hubspot: { headers: ['x-signature-v3', 'x-request-timestamp'] },
+    zendesk: { headers: ['x-mac', 'x-time'] },
+    intercom: { headers: ['x-hub-signature'], toleranceSeconds: undefined },
+    'sha512-base64url': { headers: ['x-mac'], toleranceSeconds: undefined },
+    'upper-case-sha384': { headers: ['authorization'], toleranceSeconds: undefined },
+  },
   sign: (fixture, secrets, now) => {
     const key = secrets['secret'] ?? '';
     const { bytes } = fixture;

@@ -10,6 +10,7 @@ export const signer: Signer = {
   headers: ['x-hubspot-signature-v3', 'x-hubspot-request-timestamp'],
   toleranceSeconds: 300,
   covers: 'bytes',
+  variants: { 'escaped-url': {} },
   sign: (fixture, secrets, now) => {
     const time = String(now.getTime());
     const isEscaped = fixture.variant === 'escaped-url';

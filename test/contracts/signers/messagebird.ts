@@ -23,6 +23,7 @@ export const signer: Signer = {
   // Of the minute that a token lives, and five seconds at both ends.
   toleranceSeconds: { early: 5, late: 64 },
   covers: 'bytes',
+  variants: { get: {} },
   sign: (fixture, secrets, now) => {
     const isGet = fixture.variant === 'get';
     const target = isGet ? `${url}?${new TextDecoder().decode(fixture.bytes)}` : url;

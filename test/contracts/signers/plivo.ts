@@ -22,11 +22,25 @@ export const signer: Signer = {
   nextSecrets: { authToken: 'ZmVkY2JhMDk4NzY1NDMyMTBmZWRjYmEwOTg3NjU0' },
   headers: ['x-plivo-signature-v3', 'x-plivo-signature-v3-nonce'],
   covers: 'fields',
+  variants: {
+    get: {},
+    // Without its signature another account's is left, which is wrong and not missing.
+    'main-account': { headers: ['x-plivo-signature-v3-nonce'] },
+    v2: { headers: ['x-plivo-signature-v2', 'x-plivo-signature-v2-nonce'], covers: 'none' },
+  },
   sign: (fixture, secrets) => {
     const token = secrets['authToken'] ?? '';
     const isGet = fixture.variant === 'get';
     const form = new TextDecoder().decode(fixture.bytes);
     const url = isGet ? `${ingestUrl}?${form}` : `${ingestUrl}${fixture.variant === 'query' ? '?tenant=a b&a=1' : ''}`;
+    if (fixture.variant === 'v2') {
+      const headers = {
+        'content-type': 'application/x-www-form-urlencoded',
+        'x-plivo-signature-v2': hmacBase64('sha256', token, `${ingestUrl}${nonce}`),
+        'x-plivo-signature-v2-nonce': nonce,
+      };
+      return { method: 'POST', headers, body: fixture.bytes };
+    }
     const signature = signV3(token, url, isGet ? [] : [...new URLSearchParams(`&${form}`)]);
     const other = signV3('another-token', url, []);
     // A main account's number: under the first name stands another account's signature.

@@ -28,18 +28,23 @@ export function signSendgrid(publicKey: string, timestamp: string, body: string 
 }
 
 export const signer: Signer = {
-  // The credentials are in the URL still, and count no more: there is a key.
+  // The credentials are in the URL still, and count no more where there is a key.
   secrets: { publicKey: first, credentials: 'postroom:contract one' },
   nextSecrets: { publicKey: second, credentials: 'postroom:contract two' },
   headers: ['x-twilio-email-event-webhook-signature', 'x-twilio-email-event-webhook-timestamp'],
   toleranceSeconds: { early: 300, late: 73 * 3600 },
   covers: 'bytes',
+  variants: { basic: { headers: ['authorization'], toleranceSeconds: undefined, covers: 'none' } },
   sign: (fixture, secrets, now) => {
     const timestamp = String(Math.floor(now.getTime() / 1000));
     const isForm = fixture.body === undefined;
-    const headers = {
+    const usual = {
       'content-type': isForm ? 'multipart/form-data; boundary=xYzZY' : 'application/json',
       authorization: `Basic ${Buffer.from(secrets['credentials'] ?? '').toString('base64')}`,
+    };
+    if (fixture.variant === 'basic') return { method: 'POST', headers: usual, body: fixture.bytes };
+    const headers = {
+      ...usual,
       'x-twilio-email-event-webhook-signature': signSendgrid(secrets['publicKey'] ?? '', timestamp, fixture.bytes),
       'x-twilio-email-event-webhook-timestamp': timestamp,
     };

@@ -39,15 +39,6 @@ export const certificatePem = `-----BEGIN CERTIFICATE-----${certificate}-----END
 const notification = ['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type'];
 const confirmation = ['Message', 'MessageId', 'SubscribeURL', 'Timestamp', 'Token', 'TopicArn', 'Type'];
 
-/**
- * The certificate's URL is not signed, so a changed one is asked for as well; what the host of SNS
- * answers then is no certificate.
- */
-const documents: Readonly<Record<string, string>> = { [certificateUrl]: certificatePem };
-const published = new Proxy(documents, {
-  get: (known, url) => known[String(url)] ?? '<Error><Code>AccessDenied</Code></Error>',
-});
-
 /** Signs as SNS does; the fixture's variant is the signature's version. */
 export const signer: Signer = {
   secrets: {},
@@ -55,7 +46,8 @@ export const signer: Signer = {
   headers: [],
   toleranceSeconds: { early: 300, late: 86_400 },
   covers: 'fields',
-  published,
+  variants: { '1': {} },
+  published: { [certificateUrl]: certificatePem },
   sign: (fixture, _secrets, now) => ({
     method: 'POST',
     headers: { 'content-type': 'text/plain; charset=UTF-8' },

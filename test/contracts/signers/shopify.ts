@@ -8,6 +8,7 @@ export const signer: Signer = {
   // The topic of a webhook is in a header alone; an Events delivery has nothing else of its own.
   believedHeaders: ['x-shopify-topic', 'shopify-webhook-id'],
   covers: 'bytes',
+  variants: { events: { headers: ['shopify-hmac-sha256'] } },
   sign: (fixture, secrets) => {
     const mac = hmacBase64('sha256', secrets['clientSecret'] ?? '', fixture.bytes);
     const [prefix, topic] = fixture.variant === 'events' ? ['', 'Product'] : ['x-', fixture.variant ?? ''];

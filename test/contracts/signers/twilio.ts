@@ -6,6 +6,7 @@ export const signer: Signer = {
   nextSecrets: { authToken: 'ffeeddccbbaa99887766554433221100' },
   headers: ['x-twilio-signature'],
   covers: 'fields',
+  variants: { json: { covers: 'bytes' }, get: {} },
   sign: (fixture, secrets) => {
     const authToken = secrets['authToken'] ?? '';
     const params = (fixture.form ?? {}) as TwilioParams;

@@ -29,8 +29,11 @@ export const signer: Signer = {
   nextSecrets: { signatureSecret: 'XsA09z2MhgZh3mYtRqcontractSecretTwo' },
   headers: ['authorization'],
   toleranceSeconds: 300,
-  // The token covers every byte, `sig` the parameters: `test/contracts/sdks/vonage.test.ts` tells them apart.
-  covers: 'fields',
+  covers: 'bytes',
+  variants: {
+    sms: { headers: [], toleranceSeconds: { early: 300, late: 86_400 }, covers: 'fields' },
+    get: { headers: [], toleranceSeconds: { early: 300, late: 86_400 }, covers: 'fields' },
+  },
   sign: (fixture, secrets, now) => {
     const secret = secrets['signatureSecret'] ?? '';
     const { smsSignature } = fixture.settings;

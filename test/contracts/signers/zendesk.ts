@@ -6,6 +6,7 @@ export const signer: Signer = {
   headers: ['x-zendesk-webhook-signature', 'x-zendesk-webhook-signature-timestamp'],
   toleranceSeconds: 300,
   covers: 'bytes',
+  variants: { PUT: {} },
   sign: (fixture, secrets, now) => {
     const timestamp = now.toISOString().replace('.000Z', 'Z');
     return {

@@ -1,6 +1,6 @@
 import { normalizeIdentity } from '../../../lib/identity.ts';
 import type { Parsed } from '../../../provider.ts';
-import { boundId, dateFromMillis, present, textOrNull, type Json } from '../fields.ts';
+import { boundId, boundOrNull, dateFromMillis, present, type Json } from '../fields.ts';
 import { keepPayload, textOf } from './payload.ts';
 import { readPointer } from './pointer.ts';
 import type { JsonMessageSettings } from './settings.ts';
@@ -67,11 +67,6 @@ export function firstOf<T>(
 export function scalarText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return typeof value === 'number' ? String(value) : undefined;
-}
-
-function boundOrNull(id: string | null | undefined): string | null {
-  const text = textOrNull(id);
-  return text === null ? null : boundId(text);
 }
 
 /** ISO 8601, or seconds or milliseconds since 1970 (seconds reach 100,000,000,000 in the year 5138). */

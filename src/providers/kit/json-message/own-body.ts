@@ -1,6 +1,7 @@
 import type { Parsed, WebhookRequest } from '../../../provider.ts';
-import { readExactJson } from '../exact-json.ts';
-import { boundId, readForm, type Json } from '../fields.ts';
+import { readExactJson } from '../body/exact-json.ts';
+import { allValues, isForm, readForm } from '../body/form.ts';
+import { boundId, type Json } from '../fields.ts';
 import { sha256Hex } from '../signature.ts';
 import { buildJsonMessage, firstOf, scalarText, type PayloadOrigin } from './message.ts';
 import type { OwnBodySettings } from './settings.ts';
@@ -40,15 +41,11 @@ export function readOwnDocument(payload: Json, settings: OwnBodySettings, origin
 
 /** The body as JSON; of a form the fields as an object, in which a repeated field is a list. */
 export function readDocument(request: WebhookRequest): Json {
-  const isForm = /^application\/x-www-form-urlencoded\b/i.test(request.headers.get('content-type') ?? '');
-  if (!isForm) return readExactJson(request.body);
-  const fields = new Map<string, string[]>();
-  for (const [name, value] of readForm(request.body)) {
-    const values = fields.get(name);
-    if (values) values.push(value);
-    else fields.set(name, [value]);
-  }
+  if (!isForm(request.headers)) return readExactJson(request.body);
   return Object.fromEntries(
-    [...fields].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? '') : values]),
+    [...allValues(readForm(request.body))].map(([name, values]) => [
+      name,
+      values.length === 1 ? (values[0] ?? '') : values,
+    ]),
   );
 }

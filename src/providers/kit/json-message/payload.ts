@@ -1,11 +1,9 @@
+import { isDeeperThan, keepAs, maxDepth } from '../body/kept-json.ts';
 import type { Json } from '../fields.ts';
-import { isDeeperThan, keepJson, maxDepth } from '../kept-json.ts';
 
 /** The payload for a message's metadata, or why it is left out there. Scalars are left out as well. */
-export function keepPayload(payload: Json, bodyBytes: number): { payload?: Json; payloadOmitted?: string } {
-  if (typeof payload !== 'object' || payload === null) return {};
-  const result = keepJson(payload, bodyBytes);
-  return 'kept' in result ? { payload: result.kept } : { payloadOmitted: result.omitted };
+export function keepPayload(payload: Json, bodyBytes: number): Record<string, Json> {
+  return typeof payload === 'object' ? keepAs('payload', payload, bodyBytes) : {};
 }
 
 /** Text of any value: a string as it is, anything else as JSON; undefined where it is too deep. */

@@ -21,13 +21,9 @@ const maxHeadersSize = 256 * 1024;
  * @throws Error "the body is …".
  */
 export function boundHeaders(headers: MailHeaders['headers']): MailHeaders['headers'] {
-  checkHeadersSize(headers.reduce((size, { key, value }) => size + key.length + value.length, 0));
-  return headers;
-}
-
-/** The same for headers that are still to be read. @throws Error "the body is …". */
-export function checkHeadersSize(size: number): void {
+  const size = headers.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
   if (size > maxHeadersSize) throw new Error('the body is an e-mail of too long headers');
+  return headers;
 }
 
 /** Every value of a header, topmost first. */

@@ -33,7 +33,9 @@ export async function readRawMail(bytes: Uint8Array): Promise<Mail> {
 }
 
 /**
- * The bytes of an attachment of a raw message: the one that `readRawMail` named `part:<index>`.
+ * The bytes of an attachment of a raw message: the one that `readRawMail` named `part:<index>`. One
+ * that was sent as text, in 7bit or 8bit, has line ends of its own: the parser takes mail apart by
+ * lines and ends each with LF. What is in base64 or quoted-printable comes back as it was.
  *
  * @throws PermanentError where there is no such part.
  */

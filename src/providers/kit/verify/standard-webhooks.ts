@@ -1,8 +1,9 @@
 import { verify as verifyEd25519 } from 'node:crypto';
 import type { z } from 'zod';
-import { webhookKey, webhookMac, webhookPublicKey } from '../../lib/standard-webhooks.ts';
-import { secretList, type Verdict, type WebhookRequest } from '../../provider.ts';
-import { accepted, checkTimestamp, decodeBase64, equalBytes, refused, soleHeader } from './signature.ts';
+import { webhookKey, webhookMac, webhookPublicKey } from '../../../lib/standard-webhooks.ts';
+import { secretList, type Verdict, type WebhookRequest } from '../../../provider.ts';
+import { accepted, decodeBase64, equalBytes, refused, soleHeader } from '../signature.ts';
+import { checkTimestamp } from './timestamp.ts';
 
 /** The part of the signature kit that the providers signed by Standard Webhooks share. */
 

@@ -1,4 +1,4 @@
-import type { Json } from './fields.ts';
+import type { Json } from '../fields.ts';
 
 /**
  * What later steps may recurse over: schema checks, conditions, JSON of the API. Deeper values
@@ -36,6 +36,13 @@ export function keepJson(value: Json, bodyBytes: number): { kept: Json } | { omi
   if (Buffer.byteLength(text) > maxBytes) return { omitted: 'too_large' };
   // Read back, because JSON can hold 1e999, which is read as Infinity and is no JSON any more.
   return { kept: isFinite ? value : (JSON.parse(text) as Json) };
+}
+
+/** The same under a name, or why it is left out under `<name>Omitted`; nothing where it is absent. */
+export function keepAs(name: string, value: unknown, bodyBytes: number): Record<string, Json> {
+  if (value === undefined || value === null) return {};
+  const result = keepJson(value as Json, bodyBytes);
+  return 'kept' in result ? { [name]: result.kept } : { [`${name}Omitted`]: result.omitted };
 }
 
 function hasFiniteNumbers(value: Json): boolean {

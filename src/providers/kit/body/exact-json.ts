@@ -1,4 +1,4 @@
-import { decodeText, readJson, type Json } from './fields.ts';
+import { decodeText, readJson, type Json } from '../fields.ts';
 
 /** An escape, a quote, or a number with its fraction and exponent. Repeats no group: bodies are large. */
 const tokens = /\\.|"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs;
@@ -10,8 +10,8 @@ const tokens = /\\.|"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs;
  * @throws Error "the body is not JSON".
  */
 export function readExactJson(body: Uint8Array): Json {
-  const value = readJson(body);
   const text = decodeText(body);
+  const value = readJson(text);
   // Most bodies are done: what is shorter than 9007199254740991, of 16 digits, is safe.
   if (!/\d{16}/.test(text)) return value;
   let isInString = false;
@@ -20,5 +20,5 @@ export function readExactJson(body: Uint8Array): Json {
     if (isInString || token.length < 16 || !/^-?\d+$/.test(token)) return token;
     return Number.isSafeInteger(Number(token)) ? token : `"${token}"`;
   });
-  return JSON.parse(exact) as Json;
+  return readJson(exact);
 }

@@ -1,6 +1,6 @@
 import { decodeProtectedHeader, errors, importJWK, jwtVerify, type JWK, type JWTPayload } from 'jose';
-import type { RejectReason, Verdict } from '../../provider.ts';
-import { refused } from './signature.ts';
+import type { RejectReason, Verdict } from '../../../provider.ts';
+import { refused } from '../signature.ts';
 
 /** Signed tokens (RFC 7519), for the providers that put one into a header instead of a signature. */
 

@@ -1,5 +1,5 @@
-import type { Verdict, WebhookRequest } from '../../provider.ts';
-import { accepted, decodeBase64, equalBytes, refused } from './signature.ts';
+import type { Verdict, WebhookRequest } from '../../../provider.ts';
+import { accepted, decodeBase64, equalBytes, refused } from '../signature.ts';
 
 /** Credentials that come with the request instead of a signature: nothing in the body is covered. */
 

@@ -1,6 +1,5 @@
-import { PermanentError, RetryableError } from '../../lib/errors.ts';
-import type { FetchedFile, ProviderFetch } from '../../provider.ts';
-import { readJson, type Json } from './fields.ts';
+import { PermanentError, RetryableError } from '../../../lib/errors.ts';
+import type { FetchedFile, ProviderFetch } from '../../../provider.ts';
 
 /** What a provider's file server wants to see, and who may see it. */
 export interface DownloadCredentials {
@@ -18,14 +17,15 @@ const maxRedirects = 5;
 /**
  * Gets a file that a provider serves, by way of its redirects.
  *
- * @throws PermanentError where it is gone or the credentials are refused, RetryableError where a
+ * @throws PermanentError where it has no URL, is gone or the credentials are refused, RetryableError where a
  * later try may succeed, OutboundError where there is no answer.
  */
 export async function download(
   fetch: ProviderFetch,
-  url: string,
+  url: string | null,
   credentials?: DownloadCredentials,
 ): Promise<FetchedFile> {
+  if (!url) throw new PermanentError('attachment_gone', 'the provider gave no URL of it');
   let current = url;
   for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
     const trusted = credentials !== undefined && isHostOf(current, credentials.hosts);
@@ -47,38 +47,6 @@ export function isHostOf(url: string, hosts: readonly string[]): boolean {
   const parsed = URL.parse(url);
   if (parsed?.protocol !== 'https:' || parsed.username || parsed.password) return false;
   return hosts.some((host) => parsed.hostname === host || parsed.hostname.endsWith(`.${host}`));
-}
-
-/**
- * What comes of an attempt with the newest secret; where the provider refuses it, with the next: while
- * one is rotated there are two.
- *
- * @throws PermanentError `credentials_refused` where none is taken, or there is none by this name.
- */
-export async function withSecrets<T>(
-  secrets: readonly string[],
-  name: string,
-  attempt: (secret: string) => Promise<T>,
-): Promise<T> {
-  let refusal = new PermanentError('credentials_refused', `the channel has no ${name}, and without it gets no files`);
-  for (const secret of secrets) {
-    try {
-      return await attempt(secret);
-    } catch (error) {
-      if (!(error instanceof PermanentError) || error.code !== 'credentials_refused') throw error;
-      refusal = error;
-    }
-  }
-  throw refusal;
-}
-
-/** The JSON that a provider's API answers a look-up with; undefined where it is none. */
-export function readAnswer(body: Uint8Array): Json | undefined {
-  try {
-    return readJson(body);
-  } catch {
-    return undefined;
-  }
 }
 
 /** What a status other than 200 means for who asks for the file again. */
