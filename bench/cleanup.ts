@@ -1,6 +1,9 @@
+/** Takes down what has to be undone at the end. */
+export type OnEnd = (undo: () => Promise<void>) => void;
+
 /** What has to be undone when a benchmark ends, well or badly, or is interrupted. */
 export interface Cleanup {
-  add(undo: () => Promise<void>): void;
+  readonly add: OnEnd;
   /** Undoes everything, the latest first, also where one of them fails. Runs once. */
   run(): Promise<void>;
 }

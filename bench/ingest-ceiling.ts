@@ -9,7 +9,9 @@ import type { LiveChannel } from '../src/inbox/channel-directory.ts';
 import { newId } from '../src/lib/ids.ts';
 import { silentLogger } from '../src/lib/logger.ts';
 import { createSealer, newSealingKey } from '../src/lib/sealing.ts';
+import { noTracing } from '../src/lib/tracing.ts';
 import { createTurn } from '../src/lib/turn.ts';
+import { noMetrics } from '../src/metrics/metrics.ts';
 import { jsonMessageSettings } from '../src/providers/kit/json-message/settings.ts';
 import { providers } from '../src/providers/index.ts';
 import { listenAsChild } from './ingest-listen.ts';
@@ -48,11 +50,15 @@ const services: Services = {
   providers,
   handlers,
   sealer: createSealer(newSealingKey()),
-  inbox: { accept: () => Promise.resolve(receipt), drain: () => Promise.resolve() },
+  inbox: { accept: () => Promise.resolve(receipt), drain: () => Promise.resolve(), queued: 0 },
   directory: { find: async (id) => (id === channelId ? channel : undefined), forget: () => {} },
   rejections: { add: () => {}, flush: () => Promise.resolve() },
   authenticator: createAuthenticator(db, () => new Date()),
   logger: silentLogger,
+  metrics: noMetrics,
+  metricsToken: undefined,
+  tracing: noTracing,
+  backlog: () => Promise.reject(new Error('nothing waits')),
   now: () => new Date(),
   endOfTurn: way === 'turns' ? createTurn() : () => Promise.resolve(),
   publicUrl: undefined,
@@ -60,9 +66,12 @@ const services: Services = {
   assertAllowedUrl: () => {},
   wakeOutbox: () => {},
   wakeRouter: () => {},
+  wakeJobs: () => {},
+  orderOf: () => 'none',
   published: () => Promise.reject(new Error('nothing is published')),
   fetch: () => Promise.reject(new Error('nobody can be asked')),
   clientAddress: () => null,
+  retentionStatus: undefined,
   loadAsset: () => Promise.resolve(undefined),
 };
 

@@ -1,5 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { isWhole, openSocket } from './http-socket.ts';
 import { createRequestPool, type RequestPool } from './ingest-requests.ts';
+import { quantile } from './table.ts';
 
 /**
  * The load generator, a process of its own: every connection posts a request, waits for the answer,
@@ -28,7 +30,7 @@ const requestsPerSecondAtMost = 30_000;
 
 async function runLoad(order: LoadOrder, pool: RequestPool): Promise<LoadResult> {
   pool.fill(Math.ceil(requestsPerSecondAtMost * order.seconds));
-  const sockets = await Promise.all(Array.from({ length: order.connections }, () => open(order.port)));
+  const sockets = await Promise.all(Array.from({ length: order.connections }, () => openSocket(order.port)));
   const latencies: number[] = [];
   let failures = 0;
   const cpu = process.cpuUsage();
@@ -51,22 +53,13 @@ async function runLoad(order: LoadOrder, pool: RequestPool): Promise<LoadResult>
 
   const used = process.cpuUsage(cpu);
   const elapsedMs = lastAt - startedAt;
-  const sorted = Float64Array.from(latencies).sort();
-  const quantile = (share: number): number => sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN;
   return {
-    requestsPerSecond: (sorted.length / elapsedMs) * 1000,
-    p50Ms: quantile(0.5),
-    p99Ms: quantile(0.99),
+    requestsPerSecond: (latencies.length / elapsedMs) * 1000,
+    p50Ms: quantile(latencies, 0.5),
+    p99Ms: quantile(latencies, 0.99),
     failures,
     ownCore: (used.user + used.system) / 1000 / elapsedMs,
   };
-}
-
-function open(port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true }, () => resolve(socket));
-    socket.once('error', reject);
-  });
 }
 
 /** One request after the other until there is none left. An end of the connection is a failure. */
@@ -102,14 +95,6 @@ function converse(
     });
     send();
   });
-}
-
-function isWhole(answer: string): boolean {
-  const headEnd = answer.indexOf('\r\n\r\n');
-  if (headEnd < 0) return false;
-  const length = /\r\ncontent-length: *(\d+)/i.exec(answer)?.[1];
-  if (length !== undefined) return answer.length >= headEnd + 4 + Number(length);
-  return answer.endsWith('\r\n0\r\n\r\n');
 }
 
 const pool = createRequestPool(process.argv[2] ?? '');

@@ -4,7 +4,7 @@ import { openEmbedded } from '../src/db/embedded.ts';
 import { migrateToLatest } from '../src/db/migrate.ts';
 import type { Database } from '../src/db/schema.ts';
 import type { Arrival } from '../src/inbox/accept.ts';
-import { ensureEventPartitions } from '../src/inbox/partitions.ts';
+import { ensureEventPartitions } from '../src/retention/partitions.ts';
 import { newId } from '../src/lib/ids.ts';
 import { silentLogger } from '../src/lib/logger.ts';
 import type { ParsedMessage } from '../src/provider.ts';

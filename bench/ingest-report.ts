@@ -1,5 +1,6 @@
 import type { LoadResult } from './ingest-load.ts';
 import type { ServerOptions } from './ingest-processes.ts';
+import { formatTable, median } from './table.ts';
 
 /** One variant at one number of connections in one round. */
 export interface Measurement extends LoadResult, Pick<ServerOptions, 'way' | 'on'> {
@@ -48,7 +49,7 @@ export function summarize(measurements: readonly Measurement[]): string {
   ];
   const load = Math.max(...measurements.map((one) => one.ownCore));
   return [
-    ...formatTable([columns, ...rows]),
+    ...formatTable([columns, ...rows], 2),
     '',
     'ceiling: verify and parse, no database, each request by itself; turns: the same, requests that arrive together',
     'taken together, as the service does it.',
@@ -85,21 +86,4 @@ function judge(measurements: readonly Measurement[], against: 'ceiling' | 'turns
   const bar = `grouped / ${against} on PostgreSQL at 64 connections, at least ${least.toFixed(1)}:`;
   if (value === undefined) return `${bar} not measured`;
   return `${bar} ${value >= least ? 'reached' : 'missed'} with ${value.toFixed(2)}`;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
-}
-
-/** Columns as wide as their widest cell; words to the left, numbers to the right. */
-function formatTable(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows.map((row) =>
-    row
-      .map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join('  '),
-  );
 }

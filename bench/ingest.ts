@@ -1,6 +1,5 @@
-import { availableParallelism } from 'node:os';
-import { createCleanup } from './cleanup.ts';
-import { createTemporaryFolder, findPostgres, type Postgres } from './ingest-databases.ts';
+import { createCleanup, type OnEnd } from './cleanup.ts';
+import { createTemporaryFolder, describeEnvironment, findPostgres, type Postgres } from './databases.ts';
 import { summarize, type Measurement } from './ingest-report.ts';
 import { startLoad, startServer, type Load, type Server, type ServerOptions } from './ingest-processes.ts';
 
@@ -17,7 +16,7 @@ export async function benchIngest({ rounds, seconds }: { rounds: number; seconds
   const cleanup = createCleanup();
   try {
     const postgres = await findPostgres();
-    process.stdout.write(`${describeEnvironment(postgres)}\n`);
+    process.stdout.write(`${describeEnvironment(postgres)}; PGlite with fsync\n`);
     const servers: Server[] = [];
     for (const options of await prepareVariants(postgres, cleanup.add)) {
       servers.push(await startServer(options, cleanup.add));
@@ -34,10 +33,7 @@ export async function benchIngest({ rounds, seconds }: { rounds: number; seconds
 }
 
 /** Makes the databases, each variant its own, so that none pays for another's rows. */
-async function prepareVariants(
-  postgres: Postgres | undefined,
-  onEnd: (undo: () => Promise<void>) => void,
-): Promise<ServerOptions[]> {
+async function prepareVariants(postgres: Postgres | undefined, onEnd: OnEnd): Promise<ServerOptions[]> {
   const variants: ServerOptions[] = [
     { way: 'ceiling', on: 'no database' },
     { way: 'turns', on: 'no database' },
@@ -75,11 +71,4 @@ async function measure(
     }
   }
   return measurements;
-}
-
-function describeEnvironment(postgres: Postgres | undefined): string {
-  const database = postgres
-    ? `PostgreSQL ${postgres.version}, fsync ${postgres.fsync}, synchronous_commit ${postgres.synchronousCommit}`
-    : 'no PostgreSQL server answers (TEST_DATABASE_URL or DATABASE_URL): PGlite alone is measured';
-  return `${availableParallelism()} cores, Node ${process.versions.node}, ${database}; PGlite with fsync`;
 }

@@ -9,30 +9,39 @@ import { createServer } from './http/server.ts';
 import type { Asset, Services } from './http/services.ts';
 import { createInbox } from './inbox/accept.ts';
 import { createChannelDirectory } from './inbox/channel-directory.ts';
-import { ensureEventPartitions } from './inbox/partitions.ts';
 import { createRejectionLog } from './inbox/rejections.ts';
+import { createJobRunner } from './jobs/runner.ts';
 import { clientAddress, parseRange } from './lib/client-address.ts';
-import { messageOf, PermanentError } from './lib/errors.ts';
+import { PermanentError } from './lib/errors.ts';
 import { newId } from './lib/ids.ts';
 import type { Logger } from './lib/logger.ts';
 import { createPublishedDocuments } from './lib/published.ts';
 import type { SafeFetch } from './lib/safe-fetch.ts';
 import { createSealer } from './lib/sealing.ts';
+import { noTracing, type Tracing } from './lib/tracing.ts';
 import { createTurn } from './lib/turn.ts';
+import { createBacklogReader } from './metrics/backlog.ts';
+import { noMetrics, type CreateMetrics } from './metrics/metrics.ts';
 import { createWorker } from './outbox/worker.ts';
 import type { Provider, ProviderFetch } from './provider.ts';
 import { providers } from './providers/index.ts';
+import { createRetention, earlierClock, type Retention } from './retention/loop.ts';
+import type { RoutedBatch } from './routing/router.ts';
 import { createRouter } from './routing/router-loop.ts';
+import { traceBatch } from './routing/trace-batch.ts';
 
 const callTimeoutMs = 30_000;
 const maxFileBytes = 64 * 1024 * 1024;
+
+/** GitHub's API and Meta's file server refuse requests that name nobody. */
+const userAgent = 'Postroom/1';
 
 /** The way out for providers: what is longer than 64 MiB is not had. */
 function providerFetch(safeFetch: SafeFetch): ProviderFetch {
   return async (url, { method = 'GET', headers, body } = {}) => {
     const answer = await safeFetch.fetch(url, {
       method,
-      headers,
+      headers: withUserAgent(headers),
       body,
       timeoutMs: callTimeoutMs,
       maxResponseBytes: maxFileBytes,
@@ -40,6 +49,11 @@ function providerFetch(safeFetch: SafeFetch): ProviderFetch {
     if (answer.truncated) throw new PermanentError('too_large', `it is larger than ${maxFileBytes} bytes`);
     return answer;
   };
+}
+
+function withUserAgent(headers: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const isGiven = Object.keys(headers).some((name) => name.toLowerCase() === 'user-agent');
+  return isGiven ? { ...headers } : { 'user-agent': userAgent, ...headers };
 }
 
 /** What the entry hands down: everything that differs between the homes. */
@@ -51,6 +65,10 @@ export interface Runtime {
   readonly loadAsset: (name: string) => Promise<Asset | undefined>;
   /** The IP address of a request's connection; undefined where this home does not tell. */
   readonly peerAddress: (c: Context) => string | undefined;
+  /** Absent: nothing is counted, and there is no `/metrics`. */
+  readonly createMetrics?: CreateMetrics | undefined;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** What a test may replace. */
@@ -64,6 +82,7 @@ export interface Overrides {
 export interface App {
   readonly fetch: Hono['fetch'];
   readonly services: Services;
+  readonly retention: Retention;
   /** Starts the loops that this process's role has. */
   start(): Promise<void>;
   /** Ends them: nothing new is claimed, what runs may finish for so long, the rest is released. */
@@ -72,7 +91,6 @@ export interface App {
 
 const inboxChannel = 'postroom_inbox';
 const outboxChannel = 'postroom_outbox';
-const hourMs = 3_600_000;
 
 /** Wires everything, once. There is no other state than what hangs on the result. */
 export function createApp(config: Config, runtime: Runtime, overrides: Overrides = {}): App {
@@ -83,6 +101,15 @@ export function createApp(config: Config, runtime: Runtime, overrides: Overrides
   const isIngest = config.role !== 'worker';
   const isWorker = config.role !== 'ingest';
   const sealer = createSealer(runtime.secretKey);
+  const tracing = runtime.tracing ?? noTracing;
+  const backlog = createBacklogReader(db);
+  const metrics =
+    runtime.createMetrics?.({
+      backlog,
+      inboxQueued: () => inbox.queued,
+      pool: database.pool,
+      retention: isWorker ? () => retention.retentionStatus() : undefined,
+    }) ?? noMetrics;
 
   const notify = (channel: string): (() => void) =>
     database.kind === 'postgres' ? createNotifier(db, channel, 50, logger) : () => {};
@@ -102,6 +129,8 @@ export function createApp(config: Config, runtime: Runtime, overrides: Overrides
     leaseSeconds: config.leaseSeconds,
     alone: database.kind === 'embedded',
     callbackBase: config.publicUrl ?? `http://${config.host}:${config.port}`,
+    tracing,
+    observe: metrics.outbox,
   });
   const wakeOutbox = (): void => {
     worker.wake();
@@ -109,28 +138,64 @@ export function createApp(config: Config, runtime: Runtime, overrides: Overrides
   };
   const handlerSet = overrides.handlers ?? handlers;
   const orderOf = (kind: string) => handlerSet.get(kind)?.policy.order ?? 'none';
-  const router = createRouter({ db, logger, now, pollMs, orderOf, onDeliveries: wakeOutbox });
+  const onBatch = (batch: RoutedBatch, startedAt: Date): void => {
+    const endedAt = new Date();
+    metrics.routing.batchEnded(batch, endedAt.getTime() - startedAt.getTime());
+    traceBatch(tracing, batch, startedAt, endedAt);
+  };
+  const router = createRouter({ db, logger, now, pollMs, orderOf, onDeliveries: wakeOutbox, onBatch });
   const wakeRouter = (): void => {
     router.wake();
     notifyInbox();
   };
+
+  const jobs = createJobRunner({
+    db,
+    logger,
+    sealer,
+    now,
+    orderOf,
+    pollMs,
+    providers: overrides.providers ?? providers,
+    name: `${config.role}-${newId()}`,
+    leaseSeconds: config.leaseSeconds,
+    onDeliveries: wakeOutbox,
+    onMessages: wakeRouter,
+  });
 
   const trustedProxies = config.trustedProxies.map((text) => {
     const range = parseRange(text);
     if (!range) throw new ConfigError(`TRUSTED_PROXIES: ${text} is no address and no CIDR`);
     return range;
   });
-  const inbox = createInbox(db, { onBooked: wakeRouter });
+  const inbox = createInbox(db, { onBooked: wakeRouter, onFlush: metrics.ingest.flushed });
   const rejections = createRejectionLog(db, logger);
+  const retention = createRetention({
+    db,
+    logger,
+    days: {
+      events: config.retentionEventsDays,
+      payloads: config.retentionPayloadsDays,
+      ledger: config.retentionLedgerDays,
+      deliveries: config.retentionDeliveriesDays,
+    },
+    clock: overrides.now ? async () => now() : () => earlierClock(db, now()),
+  });
   const services: Services = {
     db,
     sealer,
     inbox,
     rejections,
     logger,
+    metrics,
+    metricsToken: config.metricsToken,
+    tracing,
+    backlog,
     now,
     wakeOutbox,
     wakeRouter,
+    wakeJobs: jobs.wake,
+    orderOf,
     endOfTurn: createTurn(),
     providers: overrides.providers ?? providers,
     handlers: overrides.handlers ?? handlers,
@@ -139,6 +204,7 @@ export function createApp(config: Config, runtime: Runtime, overrides: Overrides
     publicUrl: config.publicUrl,
     inboundDomain: config.inboundDomain,
     assertAllowedUrl: (url) => safeFetch.assertAllowedUrl(url),
+    retentionStatus: isWorker ? retention.retentionStatus : undefined,
     loadAsset: runtime.loadAsset,
     published: createPublishedDocuments(safeFetch, now),
     fetch: providerFetch(safeFetch),
@@ -148,36 +214,29 @@ export function createApp(config: Config, runtime: Runtime, overrides: Overrides
   const server = createServer(services, { ingest: isIngest, api: isIngest });
 
   let stopListening: (() => Promise<void>) | undefined;
-  let maintenance: NodeJS.Timeout | undefined;
-
-  async function maintain(): Promise<void> {
-    try {
-      await ensureEventPartitions(db, now());
-    } catch (error) {
-      logger.warn({ error: messageOf(error) }, 'event partitions could not be made ahead');
-    }
-  }
 
   return {
     fetch: server.fetch,
     services,
+    retention,
     async start() {
-      await maintain();
-      maintenance = setInterval(() => void maintain(), hourMs);
       if (!isWorker) return;
+      await retention.start();
       stopListening = await database.listen(
         (channel) => (channel === inboxChannel ? router.wake() : worker.wake()),
         [inboxChannel, outboxChannel],
       );
       router.start();
       worker.start();
+      jobs.start();
     },
     async stop(graceMs) {
-      clearInterval(maintenance);
+      await retention.stop();
       await stopListening?.();
       await inbox.drain();
       await rejections.flush();
       if (isWorker) {
+        await jobs.stop();
         await router.stop();
         await worker.stop(graceMs);
       }

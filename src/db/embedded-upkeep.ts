@@ -6,7 +6,7 @@ import type { Database } from './schema.ts';
 const checkpointEveryMs = 60_000;
 const vacuumEveryMs = 15 * 60_000;
 /** What changes all the time; the other tables hardly grow dead rows. */
-const busyTables = ['deliveries', 'inbound_messages'];
+const busyTables = ['deliveries', 'inbound_messages', 'attempts'];
 
 /**
  * PGlite runs no automatic checkpoint and no autovacuum: without these its WAL grows without bound

@@ -186,6 +186,7 @@ export interface InboundMessagesTable {
   arrival: BigInt8;
   traceparent: string | null;
   blanked_at: NullableTimestamp;
+  overdue: Generated<boolean>;
   created_at: Date;
   updated_at: Date;
 }
@@ -214,6 +215,8 @@ export interface DeliveriesTable {
   on_deadline: 'retry' | 'dead' | null;
   callback: NullableJson;
   job_id: string | null;
+  channel_id: string | null;
+  overdue: Generated<boolean>;
   result: NullableJson;
   error: NullableJson;
   created_at: Timestamp;
@@ -254,7 +257,9 @@ export interface JobsTable {
   total: number;
   done: Generated<number>;
   changed: Generated<number>;
+  skipped: Generated<number>;
   position: string | null;
+  failures: Generated<number>;
   error: string | null;
   run_at: Timestamp;
   lease_owner: string | null;

@@ -8,6 +8,7 @@ import type { DatabaseHandle } from '../db/client.ts';
 import { keepEmbeddedTidy } from '../db/embedded-upkeep.ts';
 import { messageOf } from '../lib/errors.ts';
 import { createSafeFetch } from '../lib/safe-fetch.ts';
+import { createPrometheus } from '../metrics/prometheus.ts';
 import { openDatabase } from './open-database.ts';
 import { loadSwaggerAsset } from './swagger-assets.ts';
 import { loadSecretKey } from './secret-key.ts';
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
   // A worker serves no API: the token is for whoever starts the process that does.
   if (config.role !== 'worker') await ensureFirstAdmin(database.db, config.adminToken, showToken);
   const safeFetch = createSafeFetch({ allowPrivate: config.allowPrivateTargets });
+  const traces = isTraced(config) ? (await import('./tracing.ts')).startTracing(config, logger) : undefined;
   const app = createApp(config, {
     database,
     logger,
@@ -29,6 +31,8 @@ async function main(): Promise<void> {
     secretKey: config.secretKey ?? loadSecretKey(config.dataDir),
     loadAsset: loadSwaggerAsset,
     peerAddress: (c) => getConnInfo(c).remote.address,
+    createMetrics: createPrometheus,
+    tracing: traces?.tracing,
   });
   const stopUpkeep = database.kind === 'embedded' ? keepEmbeddedTidy(database.db, logger) : () => {};
   await app.start();
@@ -42,6 +46,7 @@ async function main(): Promise<void> {
     // Requests under way are answered first: their commits are what the inbox drains.
     await closeServer(server);
     await app.stop(graceMs);
+    await traces?.stop();
     stopUpkeep();
     await safeFetch.close();
     await database.close();
@@ -51,6 +56,11 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
   // Last: who waits for this line may send SIGTERM right after it.
   greet(config, database, server);
+}
+
+/** The SDK is loaded only where traces go somewhere. */
+function isTraced(config: Config): boolean {
+  return config.otlpEndpoint !== undefined || config.otlpTracesEndpoint !== undefined;
 }
 
 function listen(app: App, config: Config): Promise<ServerType> {

@@ -16,7 +16,7 @@ export function callbackRoutes(services: Services): Hono {
       const issue = parsed.error.issues[0];
       throw invalid(['body', ...(issue?.path ?? []).map(String)], issue?.message ?? 'is wrong');
     }
-    await receiveCallback(services.db, services.sealer, c.req.param('token'), parsed.data);
+    await receiveCallback(services.db, services.sealer, c.req.param('token'), parsed.data, services.metrics.outbox);
     services.wakeOutbox();
     return c.json({ ok: true });
   });

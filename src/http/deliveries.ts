@@ -1,4 +1,5 @@
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi';
+import { cancelDelivery } from '../outbox/cancel.ts';
 import {
   getDelivery,
   listDeliveries,
@@ -7,6 +8,8 @@ import {
   type Attempt,
   type Delivery,
 } from '../outbox/deliveries.ts';
+import { deliveryFilter, deliveryStates } from '../outbox/delivery-filter.ts';
+import { checkTarget } from './bind-route.ts';
 import {
   conflictError,
   createPart,
@@ -15,13 +18,13 @@ import {
   freeObject,
   json,
   notFoundError,
+  optionalBody,
   pageOf,
+  refuseOtherBody,
   security,
   timestamp,
 } from './openapi.ts';
 import type { ApiEnv, Services } from './services.ts';
-
-const states = ['pending', 'running', 'awaiting', 'succeeded', 'dead', 'cancelled'] as const;
 
 export const attemptView = z
   .object({
@@ -43,7 +46,7 @@ export const deliveryView = z
     routeId: z.uuid().nullable(),
     targetId: z.uuid().nullable(),
     handlerKind: z.string(),
-    state: z.enum(states),
+    state: z.enum(deliveryStates),
     waitingFor: z
       .enum(['time', 'worker', 'order', 'target_paused', 'target_breaker', 'callback'])
       .nullable()
@@ -99,16 +102,12 @@ export function showDelivery(row: Delivery) {
 }
 
 const param = z.object({ deliveryId: z.uuid() });
-const filter = cursorQuery.extend({
-  state: z.enum(states).optional(),
-  targetId: z.uuid().optional(),
-  routeId: z.uuid().optional(),
-  messageId: z.uuid().optional(),
-});
+const filter = cursorQuery.extend(deliveryFilter.shape);
 const tags = ['deliveries'];
 
 /** `/api/v1/deliveries`: what leaves, with its attempts. */
-export function deliveryRoutes({ db, wakeOutbox }: Services): OpenAPIHono<ApiEnv> {
+export function deliveryRoutes(services: Services): OpenAPIHono<ApiEnv> {
+  const { db, wakeOutbox } = services;
   return createPart()
     .openapi(
       createRoute({
@@ -151,13 +150,40 @@ export function deliveryRoutes({ db, wakeOutbox }: Services): OpenAPIHono<ApiEnv
         tags,
         security,
         summary: 'Repeat a delivery that has ended, as a new delivery with an id of its own',
-        request: { params: param },
+        request: {
+          params: param,
+          body: optionalBody(
+            z.strictObject({
+              targetId: z.uuid().optional().openapi({ description: 'Where it goes, instead of where it went.' }),
+            }),
+          ),
+        },
         responses: { 201: json(deliveryView, 'The new delivery'), ...errors, ...notFoundError, ...conflictError },
       }),
       async (c) => {
-        const row = await replayDelivery(db, c.var.caller.tenantId, c.req.valid('param').deliveryId);
+        const { tenantId } = c.var.caller;
+        await refuseOtherBody(c);
+        const { targetId } = c.req.valid('json');
+        await checkTarget(services, tenantId, targetId ?? null);
+        const row = await replayDelivery(db, tenantId, c.req.valid('param').deliveryId, targetId);
         wakeOutbox();
         return c.json(showDelivery(row), 201);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'post',
+        path: '/deliveries/{deliveryId}/cancel',
+        tags,
+        security,
+        summary: 'Cancel a delivery that waits, or awaits a callback',
+        request: { params: param },
+        responses: { 200: json(deliveryView, 'The delivery'), ...errors, ...notFoundError, ...conflictError },
+      }),
+      async (c) => {
+        const row = await cancelDelivery(db, c.var.caller.tenantId, c.req.valid('param').deliveryId);
+        wakeOutbox();
+        return c.json(showDelivery(row), 200);
       },
     );
 }

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { countBacklog } from '../inbox/backlog.ts';
+import { countMessages } from '../inbox/backlog.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Services } from './services.ts';
 
@@ -9,7 +9,15 @@ export function healthRoutes(services: Services): Hono {
   app.get('/healthz', (c) => c.json({ ok: true }));
   app.get('/readyz', async (c) => {
     try {
-      return c.json({ ok: true, backlog: await countBacklog(services.db) });
+      // Asked anew each time: it shows that the database answers now.
+      const { toRoute } = await countMessages(services.db);
+      const { deliveries } = await services.backlog();
+      const backlog = {
+        messagesToRoute: toRoute,
+        deliveriesDue: deliveries.due + deliveries.broken,
+        deliveriesRunning: deliveries.running,
+      };
+      return c.json({ ok: true, backlog, retention: services.retentionStatus?.() ?? null });
     } catch (error) {
       services.logger.warn({ error: messageOf(error) }, 'not ready');
       c.header('Retry-After', '5');

@@ -2,18 +2,12 @@ import { Hono, type Context } from 'hono';
 import type { Arrival } from '../inbox/accept.ts';
 import type { LiveChannel } from '../inbox/channel-directory.ts';
 import { completeSecrets, requiredSecrets } from '../inbox/provider-secrets.ts';
+import { readRequest, type AnyChannel } from '../inbox/read-request.ts';
 import { messageOf, PostroomError, RetryableError } from '../lib/errors.ts';
+import { withFields, type Logger } from '../lib/logger.ts';
 import { OutboundError } from '../lib/safe-fetch.ts';
-import type {
-  Parsed,
-  Provider,
-  ProviderChannel,
-  RejectReason,
-  Reply,
-  Verdict,
-  VerifyContext,
-  WebhookRequest,
-} from '../provider.ts';
+import { traceIdOf, type TracedSpan } from '../lib/tracing.ts';
+import type { Provider, RejectReason, Reply, Verdict, VerifyContext, WebhookRequest } from '../provider.ts';
 import { errorBody } from './errors.ts';
 import { readBody } from './read-body.ts';
 import type { Services } from './services.ts';
@@ -27,10 +21,14 @@ const defaultReply: Reply = { status: 200, headers: { 'content-type': 'applicati
  */
 const refusalMs = 50;
 
+/**
+ * On every refusal: some senders, SNS among them, send the credentials in their URL only when they
+ * are asked for them. A refusal that said this for some channels alone would tell what they are.
+ */
+const challenge = 'Basic realm="postroom"';
+
 /** Headers that carry a credential for us rather than a part of the message: their value is not kept. */
 const credentialHeaders = ['authorization', 'proxy-authorization', 'cookie', 'x-api-key'];
-
-type AnyChannel = ProviderChannel<Record<string, string[]>, Record<string, unknown>>;
 
 /** `POST /in/{channelId}`: where providers post to. */
 export function ingestRoutes(services: Services): Hono {
@@ -40,6 +38,7 @@ export function ingestRoutes(services: Services): Hono {
     const channel = await services.directory.find(c.req.param('channelId'));
     const provider = channel && services.providers.get(channel.provider);
     if (!channel || !provider) {
+      services.metrics.ingest.rejected('none', 'unknown_channel');
       await readBody(c.req.raw, defaultMaxBodyBytes);
       return await refuse(c, startedAt);
     }
@@ -73,12 +72,13 @@ async function receive(
   };
   const channel: AnyChannel = { secrets: completeSecrets(provider, live.secrets(now)), settings: live.settings };
 
-  const verdict = await verify(services, provider, request, channel, {
+  const logger = withFields(services.logger, fieldsOf(live));
+  const verdict = await verify(logger, provider, request, channel, {
     now,
     published: services.published,
     clientAddress: services.clientAddress(c),
   });
-  const reply = await shakeHands(services, provider, request, channel, now, verdict.ok);
+  const reply = await shakeHands(services, logger, provider, request, channel, now, verdict.ok);
   if (reply) return answer(reply);
   if (!verdict.ok) {
     const reason = lacksSecret(provider, channel.secrets) ? 'no_secret' : verdict.reason;
@@ -86,7 +86,12 @@ async function receive(
     return await refuse(c, startedAt);
   }
 
-  const { parsed, unparsedReason } = await parse(services, provider, request, channel);
+  const span = startSpan(services, live, raw, startedAt);
+  const tracedLogger = withFields(services.logger, fieldsOf(live, span));
+  const { parsed, unparsedReason } = await readRequest(provider, request, channel);
+  if (unparsedReason !== null) {
+    tracedLogger.warn({}, 'a verified request could not be read; it is kept as unparsed');
+  }
   const arrival: Arrival = {
     tenantId: live.tenantId,
     channelId: live.id,
@@ -100,9 +105,45 @@ async function receive(
     messages: parsed.messages,
     ignored: parsed.ignored,
     unparsedReason,
+    traceparent: span.traceparent,
   };
-  await services.inbox.accept(arrival);
-  return answer(acknowledge(services, provider, request));
+  await book(services, arrival, span, startedAt);
+  return answer(acknowledge(tracedLogger, provider, request, channel));
+}
+
+/**
+ * The span begins only here, so that a flood of forged requests makes none. Whoever posts chooses
+ * what their `traceparent` says, and no signature covers it: it is noted as a link, and does not
+ * decide which trace this is.
+ */
+function startSpan(services: Services, live: LiveChannel, request: Request, startedAt: number): TracedSpan {
+  return services.tracing.start('ingest', {
+    kind: 'server',
+    link: request.headers.get('traceparent'),
+    startedAt: new Date(Date.now() - (performance.now() - startedAt)),
+    attributes: { 'postroom.provider': live.provider, 'postroom.channel.id': live.id },
+  });
+}
+
+/** What every log line about a request says. */
+function fieldsOf(live: LiveChannel, span?: TracedSpan): Readonly<Record<string, unknown>> {
+  const traceId = traceIdOf(span?.traceparent);
+  return { channelId: live.id, provider: live.provider, ...(traceId === undefined ? {} : { traceId }) };
+}
+
+/** Commits what has arrived, and tells whoever counts and traces. */
+async function book(services: Services, arrival: Arrival, span: TracedSpan, startedAt: number): Promise<void> {
+  const { ingest } = services.metrics;
+  try {
+    const { eventId, outcome, messageIds, duplicates } = await services.inbox.accept(arrival);
+    ingest.booked(arrival.provider, outcome, messageIds.length, duplicates, performance.now() - startedAt);
+    span.set({ 'postroom.event.id': eventId, 'postroom.outcome': outcome, 'postroom.messages': messageIds.length });
+    span.end();
+  } catch (error) {
+    ingest.failed(arrival.provider);
+    span.end({ error });
+    throw error;
+  }
 }
 
 function lacksSecret(provider: Provider, secrets: Record<string, string[]>): boolean {
@@ -110,11 +151,11 @@ function lacksSecret(provider: Provider, secrets: Record<string, string[]>): boo
 }
 
 /** What is committed is answered 2xx, whatever becomes of the answer's text. */
-function acknowledge(services: Services, provider: Provider, request: WebhookRequest): Reply {
+function acknowledge(logger: Logger, provider: Provider, request: WebhookRequest, channel: AnyChannel): Reply {
   try {
-    return provider.acknowledge?.(request) ?? defaultReply;
+    return provider.acknowledge?.(request, channel) ?? defaultReply;
   } catch (error) {
-    services.logger.error({ provider: provider.name, error: messageOf(error) }, 'an acknowledgement threw');
+    logger.error({ error: messageOf(error) }, 'an acknowledgement threw');
     return defaultReply;
   }
 }
@@ -125,7 +166,7 @@ function acknowledge(services: Services, provider: Provider, request: WebhookReq
  * again.
  */
 async function verify(
-  services: Services,
+  logger: Logger,
   provider: Provider,
   request: WebhookRequest,
   channel: AnyChannel,
@@ -136,13 +177,14 @@ async function verify(
     return await provider.verify(request, channel, context);
   } catch (error) {
     if (error instanceof RetryableError) throw unavailable(error);
-    services.logger.error({ provider: provider.name, error: messageOf(error) }, 'a verifier threw');
+    logger.error({ error: messageOf(error) }, 'a verifier threw');
     return { ok: false, reason: 'bad_body' };
   }
 }
 
 async function shakeHands(
   services: Services,
+  logger: Logger,
   provider: Provider,
   request: WebhookRequest,
   channel: AnyChannel,
@@ -153,7 +195,7 @@ async function shakeHands(
     return await provider.handshake?.(request, channel, { now, verified, fetch: services.fetch });
   } catch (error) {
     if (verified && isRetryable(error)) throw unavailable(error);
-    services.logger.error({ provider: provider.name, error: messageOf(error) }, 'a handshake threw');
+    logger.error({ error: messageOf(error) }, 'a handshake threw');
     return undefined;
   }
 }
@@ -164,22 +206,6 @@ function isRetryable(error: unknown): error is Error {
 
 function unavailable(error: Error): PostroomError {
   return new PostroomError('unavailable', 'the provider cannot be asked now; try again', { cause: error });
-}
-
-const nothing: Parsed = { deliveryId: null, messages: [], ignored: [] };
-
-async function parse(
-  services: Services,
-  provider: Provider,
-  request: WebhookRequest,
-  channel: AnyChannel,
-): Promise<{ parsed: Parsed; unparsedReason: string | null }> {
-  try {
-    return { parsed: await provider.parse(request, channel), unparsedReason: null };
-  } catch (error) {
-    services.logger.warn({ provider: provider.name }, 'a verified request could not be read; it is kept as unparsed');
-    return { parsed: nothing, unparsedReason: messageOf(error).slice(0, 1_000) };
-  }
 }
 
 /** The URL as the provider sees it: some sign it. */
@@ -202,7 +228,8 @@ function answer(reply: Reply): Response {
 async function refuse(c: Context, startedAt: number): Promise<Response> {
   const rest = refusalMs - (performance.now() - startedAt);
   if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
-  return c.json(errorBody(['header'], 'the request could not be verified for this channel', 'not_verified'), 401);
+  const body = errorBody(['header'], 'the request could not be verified for this channel', 'not_verified');
+  return c.json(body, 401, { 'WWW-Authenticate': challenge });
 }
 
 function noteRefusal(
@@ -213,6 +240,7 @@ function noteRefusal(
   reason: RejectReason | 'too_large',
   now: Date,
 ): void {
+  services.metrics.ingest.rejected(live.provider, reason);
   services.rejections.add(live, reason, now, {
     method: request.method,
     contentType: request.headers.get('content-type'),

@@ -1,4 +1,6 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { invalid } from '../lib/errors.ts';
 import { errorBody } from './errors.ts';
 import type { ApiEnv } from './services.ts';
 
@@ -35,6 +37,23 @@ export function json<Schema extends z.ZodType>(schema: Schema, description: stri
 /** A JSON body that must be there: without `required` a request with another content type skips the check. */
 export function body<Schema extends z.ZodType>(schema: Schema) {
   return { required: true, content: { 'application/json': { schema } } };
+}
+
+/** A JSON body that may be left out; see `refuseOtherBody`. */
+export function optionalBody<Schema extends z.ZodType>(schema: Schema) {
+  return { content: { 'application/json': { schema } } };
+}
+
+/**
+ * Refuses a body that is there and is not JSON: where a body may be left out it would not be looked
+ * at, and a dry run would be none.
+ *
+ * @throws PostroomError `invalid`.
+ */
+export async function refuseOtherBody(c: Context): Promise<void> {
+  const isJson = /^application\/([a-z-.]+\+)?json\b/i.test(c.req.header('content-type') ?? '');
+  if (!isJson && (await c.req.text()) !== '')
+    throw invalid(['body'], 'must be JSON, with its content type', 'malformed');
 }
 
 /** The errors that an operation may answer, beside its success. */

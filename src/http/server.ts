@@ -4,20 +4,25 @@ import { PostroomError } from '../lib/errors.ts';
 import { callbackRoutes } from './callbacks.ts';
 import { channelRoutes } from './channels.ts';
 import { deliveryRoutes } from './deliveries.ts';
+import { deliveryJobRoutes } from './delivery-jobs.ts';
 import { docsRoutes } from './docs.ts';
 import { answerError, errorBody } from './errors.ts';
 import { endpointRoutes } from './endpoints.ts';
+import { erasureRoutes } from './erasures.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { identityLinkRoutes } from './identity-links.ts';
 import { ingestRoutes } from './ingest.ts';
+import { jobRoutes } from './jobs.ts';
 import { messageRoutes } from './messages.ts';
+import { metricsRoutes } from './metrics.ts';
 import { authenticate } from './middleware/authenticate.ts';
 import { boundedJson } from './middleware/bounded-json.ts';
 import { providerRoutes } from './providers.ts';
 import { routeRoutes } from './routes.ts';
 import type { ApiEnv, Services } from './services.ts';
 import { targetRoutes } from './targets.ts';
+import { timeTravelRoutes } from './time-travel.ts';
 import { tokenRoutes } from './tokens.ts';
 
 /** What a process serves: a pure worker has no ingest and no API. */
@@ -32,7 +37,7 @@ export function createServer(services: Services, serves: Serves): OpenAPIHono<Ap
   app.onError((error, c) => answerError(error, c, services.logger));
   app.notFound((c) => c.json(errorBody(['path'], 'there is nothing here', 'not_found'), 404));
   if (serves.ingest) app.route('/', ingestRoutes(services)).route('/', callbackRoutes(services));
-  app.route('/', healthRoutes(services));
+  app.route('/', healthRoutes(services)).route('/', metricsRoutes(services));
   if (!serves.api) return app;
 
   app.get('/', (c) => c.redirect('/docs/'));
@@ -57,6 +62,10 @@ export function createServer(services: Services, serves: Serves): OpenAPIHono<Ap
     targetRoutes,
     eventRoutes,
     deliveryRoutes,
+    deliveryJobRoutes,
+    timeTravelRoutes,
+    jobRoutes,
+    erasureRoutes,
     tokenRoutes,
     providerRoutes,
   ]) {

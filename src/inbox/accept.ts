@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import { sql, type Kysely } from 'kysely';
 import type { Database, EventOutcome } from '../db/schema.ts';
 import { createBatcher, isRowFault, type Batcher } from '../lib/batcher.ts';
 import { messageOf } from '../lib/errors.ts';
 import { newId } from '../lib/ids.ts';
-import { storableJson, storableText } from '../lib/storable.ts';
+import { storableJson } from '../lib/storable.ts';
 import type { Ignored, ParsedMessage } from '../provider.ts';
+import { bookMessages, prepareMessage, type MessageRow } from './message-rows.ts';
 
 /** One verified webhook request, with what was read from it. */
 export interface Arrival {
@@ -22,6 +22,8 @@ export interface Arrival {
   readonly ignored: readonly Ignored[];
   /** Why it could not be read; null where it could. */
   readonly unparsedReason: string | null;
+  /** The span that took it in, for those that carry it on; absent where nothing is traced. */
+  readonly traceparent?: string | null;
 }
 
 export interface Receipt {
@@ -36,6 +38,8 @@ export interface Inbox {
   /** Resolves once the event, its messages and the dedupe are durable. Only then say 2xx. */
   accept(arrival: Arrival): Promise<Receipt>;
   drain(): Promise<void>;
+  /** Arrivals that wait for a commit to begin. */
+  readonly queued: number;
 }
 
 export interface InboxOptions {
@@ -49,13 +53,6 @@ interface Booking {
   readonly eventId: string;
   readonly eventJson: string;
   readonly rows: readonly MessageRow[];
-}
-
-interface MessageRow {
-  readonly id: string;
-  /** Tenant and key: rows go in sorted by it, so that batches with the same keys cannot deadlock. */
-  readonly sortKey: string;
-  readonly json: string;
 }
 
 /**
@@ -93,12 +90,22 @@ export function createInbox(db: Kysely<Database>, options: InboxOptions): Inbox 
       }
     },
     drain: () => batcher.drain(),
+    get queued() {
+      return batcher.queued;
+    },
   };
 }
 
 function prepare(arrival: Arrival): Booking {
   const eventId = newId();
-  const rows = arrival.messages.map((message) => prepareMessage(arrival, eventId, message));
+  const origin = {
+    tenantId: arrival.tenantId,
+    channelId: arrival.channelId,
+    eventId,
+    createdAt: arrival.receivedAt,
+    traceparent: arrival.traceparent,
+  };
+  const rows = arrival.messages.map((message) => prepareMessage(origin, message));
   const eventJson = storableJson({
     tenant_id: arrival.tenantId,
     id: eventId,
@@ -116,47 +123,13 @@ function prepare(arrival: Arrival): Booking {
   return { arrival, eventId, eventJson, rows };
 }
 
-function prepareMessage(arrival: Arrival, eventId: string, message: ParsedMessage): MessageRow {
-  const id = newId();
-  const key = idempotencyKey(arrival.channelId, message.dedupeKey);
-  const json = storableJson({
-    tenant_id: arrival.tenantId,
-    id,
-    event_id: eventId,
-    channel_id: arrival.channelId,
-    channel: message.channel,
-    idempotency_key: key,
-    external_identity: message.externalIdentity,
-    display_name: message.displayName,
-    recipient: message.recipient,
-    text: message.text,
-    channel_message_id: message.channelMessageId,
-    channel_thread_id: message.channelThreadId,
-    attachments: message.attachments,
-    channel_metadata: message.channelMetadata,
-    sent_at: message.sentAt,
-    vouched: message.vouched,
-    created_at: arrival.receivedAt,
-  });
-  return { id, sortKey: `${arrival.tenantId}:${key}`, json };
-}
-
-/** Channel and the provider's message id; a long one is hashed, because an index entry has a limit. */
-function idempotencyKey(channelId: string, dedupeKey: string): string {
-  const key = storableText(dedupeKey);
-  if (key.length <= 200) return `${channelId}:${key}`;
-  return `${channelId}:sha256:${createHash('sha256').update(key).digest('hex')}`;
-}
-
 /**
- * Writes a group in one statement. Its messages share one number in the order of arrival: rows go in
- * sorted by their keys, and within the group the ids are in order. Bodies travel as one bytea, cut up by size inside PostgreSQL, so
+ * Writes a group in one statement. Bodies travel as one bytea, cut up by size inside PostgreSQL, so
  * that the statement is the same for every batch. An event whose messages were all here before is
  * kept as `duplicate`.
  */
 async function book(db: Kysely<Database>, bookings: readonly Booking[]): Promise<Receipt[]> {
   const rows = bookings.flatMap((booking) => booking.rows);
-  if (rows.length > 1) rows.sort((a, b) => (a.sortKey < b.sortKey ? -1 : a.sortKey > b.sortKey ? 1 : 0));
   let start = 0;
   const located = bookings.map(({ arrival, eventJson }) => {
     const json = `{"start":${start},"size":${arrival.body.byteLength},${eventJson.slice(1)}`;
@@ -164,7 +137,6 @@ async function book(db: Kysely<Database>, bookings: readonly Booking[]): Promise
     return json;
   });
   const events = `[${located.join(',')}]`;
-  const messages = `[${rows.map((row) => row.json).join(',')}]`;
   const bodies =
     bookings.length === 1
       ? (bookings[0] as Booking).arrival.body
@@ -175,25 +147,7 @@ async function book(db: Kysely<Database>, bookings: readonly Booking[]): Promise
       select * from json_to_recordset(${events}::json) as e(
         tenant_id uuid, id uuid, channel_id uuid, provider text, received_at timestamptz, method text,
         url text, headers json, start int, size int, outcome text, reason text, ignored json, delivery_id text)
-    ), turn as materialized (
-      select nextval('arrivals') as arrival
-    ), booked as (
-      insert into inbound_messages (
-        tenant_id, id, event_id, channel_id, channel, idempotency_key, external_identity, display_name,
-        recipient, text, channel_message_id, channel_thread_id, attachments, channel_metadata, sent_at,
-        vouched, created_at, updated_at, arrival)
-      select tenant_id, id, event_id, channel_id, channel, idempotency_key, external_identity, display_name,
-        recipient, text, channel_message_id, channel_thread_id, attachments, channel_metadata, sent_at,
-        vouched, created_at, created_at,
-        (select arrival from turn)
-      from json_to_recordset(${messages}::json) as m(
-        tenant_id uuid, id uuid, event_id uuid, channel_id uuid, channel text, idempotency_key text,
-        external_identity text, display_name text, recipient text, text text, channel_message_id text,
-        channel_thread_id text, attachments jsonb, channel_metadata jsonb, sent_at timestamptz,
-        vouched boolean, created_at timestamptz)
-      on conflict (tenant_id, idempotency_key) do nothing
-      returning id, event_id
-    ), logged as (
+    ), ${bookMessages(rows)}, logged as (
       insert into events (
         tenant_id, id, channel_id, provider, received_at, method, url, headers, body, outcome, reason,
         ignored, delivery_id)

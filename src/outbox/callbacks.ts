@@ -7,6 +7,7 @@ import { storableJson } from '../lib/storable.ts';
 import { readCallbackToken } from './callback-token.ts';
 import type { Claim } from './claim.ts';
 import { completeDeliveries, type Completion } from './complete.ts';
+import type { OutboxObserver } from './observe.ts';
 import { judgeFailure } from './retry-policy.ts';
 import { holdsKey, loadWork, policyOf, type Work } from './run-delivery.ts';
 
@@ -20,8 +21,10 @@ export const callbackBody = z.object({
 });
 export type Callback = z.infer<typeof callbackBody>;
 
+type CallbackObserver = Pick<OutboxObserver, 'calledBack'>;
+
 const columns = sql`d.tenant_id, d.id, d.message_id, d.route_id, d.target_id, d.handler_kind, d.ordering_key, d.attempts,
-  d.fence::text, d.replay_of, d.created_at`;
+  d.fence::text, d.replay_of, d.created_at, d.run_at`;
 
 /**
  * Takes a callback in. One that comes while the run still goes on is kept, and counts as soon as the
@@ -35,6 +38,7 @@ export async function receiveCallback(
   sealer: Sealer,
   token: string,
   callback: Callback,
+  observe?: CallbackObserver,
 ): Promise<void> {
   const named = readCallbackToken(sealer, token);
   if (!named) throw notFound('callback', ['path', 'token']);
@@ -45,15 +49,16 @@ export async function receiveCallback(
     returning ${columns}, d.state`.execute(db);
   const [row] = rows;
   if (!row) throw conflict('it was called back before, or is not awaited any more', ['path', 'token']);
-  if (row.state === 'awaiting') await settleCallbacks(db, [{ claim: row, callback }]);
+  if (row.state === 'awaiting') await settleCallbacks(db, [{ claim: row, callback }], observe);
 }
 
-/** Ends deliveries that are awaiting, by what was called back. */
+/** Ends deliveries that are awaiting, by what was called back. Returns how many. */
 export async function settleCallbacks(
   db: Kysely<Database>,
   settled: readonly { readonly claim: Claim; readonly callback: unknown }[],
-): Promise<void> {
-  if (settled.length === 0) return;
+  observe?: CallbackObserver,
+): Promise<number> {
+  if (settled.length === 0) return 0;
   const work = await loadWork(
     db,
     settled.map(({ claim }) => claim),
@@ -70,11 +75,30 @@ export async function settleCallbacks(
         : new RetryableError('callback_retry', error ?? 'the target called back that it should be tried again');
     return { ...ended(claim), ...judged(thrown, item) };
   });
-  await completeDeliveries(db, completions);
+  return await complete(db, completions, observe);
 }
 
-/** Ends deliveries whose deadline has passed: another try, or death, as they asked for. */
-export async function expireAwaiting(db: Kysely<Database>): Promise<number> {
+/**
+ * Ends deliveries whose deadline has passed: another try, or death, as they asked for. And those
+ * that were called back by a process that died before it could end them: their callback was
+ * answered, so nobody calls again.
+ */
+export async function expireAwaiting(db: Kysely<Database>, observe?: CallbackObserver): Promise<number> {
+  return (await settleLeftCallbacks(db, observe)) + (await expireDeadlines(db, observe));
+}
+
+async function settleLeftCallbacks(db: Kysely<Database>, observe: CallbackObserver | undefined): Promise<number> {
+  const { rows } = await sql<Claim & { callback: unknown }>`
+    select ${columns}, d.callback from deliveries d
+    where d.state = 'awaiting' and d.callback is not null order by d.tenant_id, d.id limit 500`.execute(db);
+  return await settleCallbacks(
+    db,
+    rows.map(({ callback, ...claim }) => ({ claim, callback })),
+    observe,
+  );
+}
+
+async function expireDeadlines(db: Kysely<Database>, observe: CallbackObserver | undefined): Promise<number> {
   const { rows } = await sql<Claim & { on_deadline: string | null }>`
     select ${columns}, d.on_deadline from deliveries d
     where d.state = 'awaiting' and d.run_at < now() and d.callback is null order by d.run_at limit 500`.execute(db);
@@ -85,8 +109,19 @@ export async function expireAwaiting(db: Kysely<Database>): Promise<number> {
     const thrown = new Thrown('callback_deadline', 'the target did not call back in time');
     return { ...ended(claim), ...judged(thrown, work[index] as Work) };
   });
+  return await complete(db, completions, observe);
+}
+
+/** Returns how many changed something: what was settled by another meanwhile does not count. */
+async function complete(
+  db: Kysely<Database>,
+  completions: readonly Completion[],
+  observe: CallbackObserver | undefined,
+): Promise<number> {
   const counted = await completeDeliveries(db, completions);
-  return counted.filter((one) => one.counted).length;
+  const effective = completions.filter((_completion, index) => counted[index]?.counted);
+  for (const { outcome } of effective) observe?.calledBack(outcome);
+  return effective.length;
 }
 
 function judged(error: Error, work: Work): Partial<Completion> & Pick<Completion, 'outcome'> {

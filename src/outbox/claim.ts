@@ -14,6 +14,8 @@ export interface Claim {
   readonly fence: string;
   readonly replay_of: string | null;
   readonly created_at: Date;
+  /** When this try was due. */
+  readonly run_at: Date;
 }
 
 /** What this process already runs for a target, and may still start by its rate. */
@@ -145,12 +147,12 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
         select *, row_number() over (partition by tenant_id order by turn, lane) as tenant_turn from laned
       ) fair order by tenant_turn, run_at limit ${free}
     ), claimed as (
-      update deliveries d set state = 'running', fence = d.fence + 1, attempts = d.attempts + 1,
+      update deliveries d set state = 'running', fence = d.fence + 1, attempts = d.attempts + 1, callback = null,
         lease_owner = ${worker}, lease_until = now() + ${leaseSeconds}::int * interval '1 second', updated_at = now()
       from due
       where d.tenant_id = due.tenant_id and d.id = due.id
       returning d.tenant_id, d.id, d.message_id, d.route_id, d.target_id, d.handler_kind, d.ordering_key, d.attempts,
-        d.fence::text, d.replay_of, d.created_at
+        d.fence::text, d.replay_of, d.created_at, d.run_at
     ), probing as (
       update targets t set breaker = 'half_open', updated_at = now(),
         breaker_until = now() + ${leaseSeconds}::int * interval '1 second'

@@ -110,7 +110,7 @@ async function writeCompletions(db: Kysely<Database>, completions: readonly Comp
       from ended e left join updated u on u.tenant_id = e.tenant_id and u.id = e.id
       on conflict (tenant_id, delivery_id, fence) do update set
         outcome = excluded.outcome, error = excluded.error,
-        duration_ms = least(extract(epoch from now() - a.started_at) * 1000, 2147483647)::int
+        duration_ms = least(greatest(extract(epoch from now() - a.started_at) * 1000, 0), 2147483647)::int
       where a.outcome = 'awaiting' and excluded.outcome <> 'superseded'
     ), told as (
       update inbound_messages m set

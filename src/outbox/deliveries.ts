@@ -1,9 +1,11 @@
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { dropHolds, lockKeys, releaseNext } from '../db/ordering-keys.ts';
 import { toPage, type Page, type PageQuery } from '../db/page.ts';
-import type { AttemptsTable, BreakerState, Database, DeliveriesTable, DeliveryState, Status } from '../db/schema.ts';
+import type { AttemptsTable, BreakerState, Database, DeliveriesTable, Status } from '../db/schema.ts';
+import { all } from '../db/slices.ts';
 import { conflict, notFound } from '../lib/errors.ts';
 import { newId } from '../lib/ids.ts';
+import { deliveryConditions, endedStates, type DeliveryConditions } from './delivery-filter.ts';
 
 /** A delivery with as much of its target as it takes to say what it waits for. */
 export type Delivery = Selectable<DeliveriesTable> & {
@@ -34,23 +36,16 @@ export function waitingFor(delivery: Delivery, now: Date): WaitingFor | null {
 }
 export type Attempt = Selectable<AttemptsTable>;
 
-export interface DeliveryFilter extends PageQuery {
-  readonly state?: DeliveryState | undefined;
-  readonly targetId?: string | undefined;
-  readonly routeId?: string | undefined;
-  readonly messageId?: string | undefined;
-}
+export type DeliveryFilter = PageQuery & DeliveryConditions;
 
+/** Deliveries that a filter finds, newest first. */
 export async function listDeliveries(
   db: Kysely<Database>,
   tenantId: string,
   filter: DeliveryFilter,
 ): Promise<Page<Delivery>> {
   const rows = await selectDeliveries(db, tenantId)
-    .$if(filter.state !== undefined, (query) => query.where('d.state', '=', filter.state as DeliveryState))
-    .$if(filter.targetId !== undefined, (query) => query.where('d.target_id', '=', filter.targetId as string))
-    .$if(filter.routeId !== undefined, (query) => query.where('d.route_id', '=', filter.routeId as string))
-    .$if(filter.messageId !== undefined, (query) => query.where('d.message_id', '=', filter.messageId as string))
+    .where(all(deliveryConditions(tenantId, filter)))
     .$if(filter.cursor !== undefined, (query) => query.where('d.id', '<', filter.cursor as string))
     .orderBy('d.id', 'desc')
     .limit(filter.limit + 1)
@@ -95,16 +90,21 @@ export async function listMessageDeliveries(
 
 /**
  * Repeats a delivery that has ended: a new delivery with an id of its own, so that no dedupe at the
- * target swallows it.
+ * target swallows it. It goes to the same target, or to another one, which the caller has checked.
  *
  * @throws PostroomError `not_found`, or `conflict` where it has not ended: it will still run by itself.
  */
-export async function replayDelivery(db: Kysely<Database>, tenantId: string, id: string): Promise<Delivery> {
+export async function replayDelivery(
+  db: Kysely<Database>,
+  tenantId: string,
+  id: string,
+  targetId?: string,
+): Promise<Delivery> {
   const { delivery } = await getDelivery(db, tenantId, id);
-  if (!['succeeded', 'dead', 'cancelled'].includes(delivery.state)) {
+  if (!(endedStates as readonly string[]).includes(delivery.state)) {
     throw conflict(`the delivery is ${delivery.state}: it has not ended yet`, ['path', 'deliveryId']);
   }
-  const [replay] = await db.transaction().execute((trx) => insertReplays(trx, tenantId, [delivery], {}));
+  const [replay] = await db.transaction().execute((trx) => insertReplays(trx, tenantId, [delivery], { targetId }));
   return (await getDelivery(db, tenantId, replay as string)).delivery;
 }
 
@@ -126,6 +126,7 @@ export async function insertReplays(
     tenant_id: tenantId,
     id: newId(),
     message_id: original.message_id,
+    channel_id: original.channel_id,
     route_id: original.route_id,
     target_id: options.targetId ?? original.target_id,
     handler_kind: original.handler_kind,

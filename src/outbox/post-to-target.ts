@@ -15,6 +15,8 @@ export interface TargetCall {
   readonly body: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** W3C Trace Context, so that the target's own spans join the trace; null: not traced. */
+  readonly traceparent: string | null;
 }
 
 /**
@@ -31,6 +33,7 @@ export async function postToTarget(safeFetch: SafeFetch, call: TargetCall, now: 
       headers: {
         'content-type': 'application/json',
         'user-agent': 'Postroom/1 (+https://www.standardwebhooks.com)',
+        ...(call.traceparent === null ? {} : { traceparent: call.traceparent }),
         ...webhookHeaders(call.secrets, call.id, timestamp, call.body),
       },
       body: call.body,

@@ -3,9 +3,10 @@ import { showMessage } from '../db/message-view.ts';
 import type { Database, InboundMessagesTable, RoutesTable, TargetsTable } from '../db/schema.ts';
 import { AwaitingCallback, type Handler, type HandlerContext, type HandlerRun } from '../handler.ts';
 import { PermanentError } from '../lib/errors.ts';
-import type { Logger } from '../lib/logger.ts';
+import { withFields, type Logger } from '../lib/logger.ts';
 import type { SafeFetch } from '../lib/safe-fetch.ts';
 import type { Sealer } from '../lib/sealing.ts';
+import { noTracing, traceIdOf, type TracedSpan, type Tracing } from '../lib/tracing.ts';
 import { callbackToken } from './callback-token.ts';
 import type { Claim } from './claim.ts';
 import { postToTarget } from './post-to-target.ts';
@@ -84,6 +85,7 @@ export interface RunContext {
   readonly now: () => Date;
   /** Where targets call back: the public URL, without a slash at the end. */
   readonly callbackBase: string;
+  readonly tracing?: Tracing;
 }
 
 /** The policy that a delivery is tried by. A target without one of its own gets the defaults. */
@@ -102,8 +104,20 @@ export function timeoutOf(context: RunContext, work: Work): number {
   return context.handlers.get(work.claim.handler_kind)?.policy.timeoutMs ?? 30_000;
 }
 
+/** What every log line about a delivery says. */
+export function logFields({ claim, message }: Work): Readonly<Record<string, unknown>> {
+  const traceId = traceIdOf(message?.traceparent);
+  return {
+    deliveryId: claim.id,
+    messageId: claim.message_id,
+    channelId: message?.channel_id,
+    attempt: claim.attempts,
+    ...(traceId === undefined ? {} : { traceId }),
+  };
+}
+
 /**
- * Runs a delivery's handler once. Returns the handler's result.
+ * Runs a delivery's handler once, in a span of the message's trace. Returns the handler's result.
  *
  * @throws PermanentError where what it needs is gone; else whatever the handler throws.
  */
@@ -111,6 +125,43 @@ export async function runDelivery(
   context: RunContext,
   work: Work,
   signal: AbortSignal,
+): Promise<Record<string, unknown> | AwaitingCallback> {
+  const span = startSpan(context, work);
+  // A handler that does not listen may never end; its span ends with its time.
+  const giveUp = (): void => span.end({ error: { code: 'aborted' } });
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    const result = await runHandler(context, work, signal, span);
+    span.set({ 'postroom.awaiting': result instanceof AwaitingCallback });
+    span.end();
+    return result;
+  } catch (error) {
+    span.end({ error });
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
+}
+
+function startSpan(context: RunContext, { claim, message }: Work): TracedSpan {
+  return (context.tracing ?? noTracing).start(`deliver ${claim.handler_kind}`, {
+    kind: 'client',
+    parent: message?.traceparent,
+    attributes: {
+      'postroom.delivery.id': claim.id,
+      'postroom.message.id': claim.message_id,
+      'postroom.target.id': claim.target_id,
+      'postroom.attempt': claim.attempts,
+      'postroom.replay_of': claim.replay_of,
+    },
+  });
+}
+
+async function runHandler(
+  context: RunContext,
+  work: Work,
+  signal: AbortSignal,
+  span: TracedSpan,
 ): Promise<Record<string, unknown> | AwaitingCallback> {
   const { claim, message, route, target } = work;
   const handler = context.handlers.get(claim.handler_kind);
@@ -143,7 +194,7 @@ export async function runDelivery(
       createdAt: claim.created_at.toISOString(),
     },
     config: config.data,
-    ctx: createHandlerContext(context, work, signal),
+    ctx: createHandlerContext(context, work, signal, span),
   });
 }
 
@@ -161,12 +212,12 @@ function showIdentity(message: Selectable<InboundMessagesTable>): HandlerRun<unk
   };
 }
 
-function createHandlerContext(context: RunContext, work: Work, signal: AbortSignal): HandlerContext {
+function createHandlerContext(context: RunContext, work: Work, signal: AbortSignal, span: TracedSpan): HandlerContext {
   const { claim, target } = work;
   return {
     idempotencyKey: claim.id,
     signal,
-    log: context.logger,
+    log: withFields(context.logger, logFields(work)),
     callbackUrl: () => `${context.callbackBase}/callbacks/${callbackToken(context.sealer, claim)}`,
     awaitCallback({ deadlineMs, onDeadline = 'retry' }) {
       return new AwaitingCallback(Math.min(Math.max(deadlineMs, 0), longestWaitMs), onDeadline);
@@ -174,7 +225,7 @@ function createHandlerContext(context: RunContext, work: Work, signal: AbortSign
     async deliver({ type, data }) {
       if (!target) throw new PermanentError('no_target', 'the route has no target');
       const now = context.now();
-      return await postToTarget(
+      const answer = await postToTarget(
         context.safeFetch,
         {
           url: target.url,
@@ -184,9 +235,16 @@ function createHandlerContext(context: RunContext, work: Work, signal: AbortSign
           body: JSON.stringify({ type, timestamp: claim.created_at.toISOString(), data }),
           timeoutMs: timeoutOf(context, work),
           signal,
+          traceparent: span.traceparent,
         },
         context.now,
-      );
+      ).catch((error: unknown) => {
+        const { status } = (error as { details?: { status?: unknown } }).details ?? {};
+        if (typeof status === 'number') span.set({ 'http.response.status_code': status });
+        throw error;
+      });
+      span.set({ 'http.response.status_code': answer.status });
+      return answer;
     },
   };
 }

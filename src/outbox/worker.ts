@@ -9,8 +9,18 @@ import { expireAwaiting, settleCallbacks } from './callbacks.ts';
 import { claimDeliveries, reapExpiredLeases, releaseClaims, renewLeases, type Claim, type Position } from './claim.ts';
 import { createCompleter, type Completion } from './complete.ts';
 import { createLanes, type LaneOwner } from './lanes.ts';
+import type { OutboxObserver } from './observe.ts';
 import { judgeFailure } from './retry-policy.ts';
-import { holdsKey, loadWork, policyOf, runDelivery, timeoutOf, type RunContext, type Work } from './run-delivery.ts';
+import {
+  holdsKey,
+  loadWork,
+  logFields,
+  policyOf,
+  runDelivery,
+  timeoutOf,
+  type RunContext,
+  type Work,
+} from './run-delivery.ts';
 import { pauseGoneTarget } from './targets.ts';
 import { leaveWorkers, noteWorker, type Share } from './workers.ts';
 
@@ -24,6 +34,7 @@ export interface WorkerOptions extends RunContext {
   readonly pollMs: number;
   /** No other process works on this database, so whatever runs at the start was orphaned. */
   readonly alone: boolean;
+  readonly observe?: OutboxObserver;
 }
 
 export interface Worker {
@@ -43,7 +54,7 @@ interface Running {
 
 /** The loop that claims deliveries and runs them. It never claims more than it can start. */
 export function createWorker(options: WorkerOptions): Worker {
-  const { db, logger, name } = options;
+  const { db, logger, name, observe } = options;
   const queue = new PQueue({ concurrency: options.concurrency });
   const completer = createCompleter(db);
   const lanes = createLanes(() => performance.now());
@@ -58,7 +69,10 @@ export function createWorker(options: WorkerOptions): Worker {
   let heartbeat: NodeJS.Timeout | undefined;
 
   async function run(): Promise<void> {
-    if (options.alone) await attempt('take back orphaned deliveries', () => reapExpiredLeases(db, true));
+    if (options.alone) {
+      const orphaned = await attempt('take back orphaned deliveries', () => reapExpiredLeases(db, true));
+      if (orphaned) observe?.leasesTakenBack(orphaned);
+    }
     await attempt('join the workers', noteSelf);
     while (!stopping) {
       const more = await attempt('claim deliveries', claimAndStart);
@@ -92,6 +106,7 @@ export function createWorker(options: WorkerOptions): Worker {
     position = claimed.position;
     const { claims } = claimed;
     if (claims.length === 0) return !claimed.isRound;
+    observe?.claimed(claims.length);
     let work: Work[];
     try {
       work = await loadWork(db, claims);
@@ -107,7 +122,7 @@ export function createWorker(options: WorkerOptions): Worker {
         .add(() => runOne(item, entry))
         .catch((error: unknown) => {
           logger.error(
-            { deliveryId: item.claim.id, error: messageOf(error) },
+            { ...logFields(item), error: messageOf(error) },
             'a delivery could not be completed; its lease will end',
           );
         });
@@ -132,16 +147,17 @@ export function createWorker(options: WorkerOptions): Worker {
         durationMs,
         ...ended,
       });
+      observe?.tryEnded({ work, outcome: ended.outcome, counted, durationMs, endedAt: options.now() });
       // A short delay should not wait for the next poll.
       if (ended.outcome === 'retry' && ended.delayMs < options.pollMs)
         setTimeout(wakeup.wake, ended.delayMs + 1).unref();
-      const fields = { deliveryId: claim.id, messageId: claim.message_id, attempt: claim.attempts };
+      const fields = logFields(work);
       if (!counted) logger.warn(fields, 'a late completion changed nothing: another worker has the delivery');
       else if (ended.error)
         logger.info({ ...fields, outcome: ended.outcome, code: ended.error.code }, 'a delivery failed');
       // It was called back before it was awaiting that.
       if (counted && callback !== null && ended.outcome === 'awaiting')
-        await settleCallbacks(db, [{ claim, callback }]);
+        await settleCallbacks(db, [{ claim, callback }], observe);
       if (ended.error?.code === 'target_gone' && claim.target_id !== null) {
         await pauseGoneTarget(db, claim.tenant_id, claim.target_id);
       }
@@ -216,10 +232,11 @@ export function createWorker(options: WorkerOptions): Worker {
       }
     });
     await attempt('note who works', noteSelf);
-    const late = await attempt('end what was not called back in time', () => expireAwaiting(db));
+    const late = await attempt('end what was not called back in time', () => expireAwaiting(db, observe));
     if (late) wakeup.wake();
     const reaped = await attempt('take back deliveries of lost workers', () => reapExpiredLeases(db));
     if (reaped) {
+      observe?.leasesTakenBack(reaped);
       logger.warn({ deliveries: reaped }, 'took back deliveries of lost workers');
       wakeup.wake();
     }

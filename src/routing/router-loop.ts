@@ -3,7 +3,8 @@ import type { Database } from '../db/schema.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createWakeup } from '../lib/wakeup.ts';
-import { routeBatch, type OrderOf } from './router.ts';
+import { routeBatch, type RoutedBatch } from './router.ts';
+import type { OrderOf } from './store-decisions.ts';
 
 export interface RouterOptions {
   readonly db: Kysely<Database>;
@@ -14,6 +15,8 @@ export interface RouterOptions {
   readonly orderOf: OrderOf;
   /** Called after each commit that made deliveries. */
   readonly onDeliveries: () => void;
+  /** Called after each commit, with when the batch was begun. */
+  readonly onBatch?: (batch: RoutedBatch, startedAt: Date) => void;
 }
 
 export interface Router {
@@ -35,7 +38,9 @@ export function createRouter(options: RouterOptions): Router {
   async function run(): Promise<void> {
     while (!stopping) {
       try {
+        const startedAt = new Date();
         const batch = await routeBatch(options.db, batchSize, options.now(), options.orderOf);
+        options.onBatch?.(batch, startedAt);
         if (batch.deliveries > 0) options.onDeliveries();
         if (batch.messages < batchSize) await wakeup.sleep(options.pollMs);
       } catch (error) {

@@ -1,15 +1,18 @@
 import { parseArgs } from 'node:util';
 import { runGraceful } from './graceful.ts';
+import { runCuts, runRestarts } from './outages.ts';
 import { chooseSeed } from './random.ts';
 import { runRounds } from './rounds.ts';
 import { describeRun, type RunReport } from './stage.ts';
 import { runWorkers } from './workers.ts';
 
-const usage = `npm run crash -- [--rounds 200] [--database embedded|postgres] [--play kill|workers|stop] [--seed 7]
+const usage = `npm run crash -- [--rounds 200] [--database embedded|postgres] [--play kill|workers|stop|restart|cut] [--seed 7]
 
   --play kill      kills the one server there is, again and again (the default)
   --play workers   kills workers beside an ingest that goes on; PostgreSQL only
   --play stop      stops the server with SIGTERM under load
+  --play restart   crashes PostgreSQL under load, on a cluster of its own; where its programs are installed
+  --play cut       cuts all connections to the database under load; PostgreSQL only
   --database postgres needs TEST_DATABASE_URL: a server where databases may be made and dropped.
 `;
 
@@ -35,6 +38,8 @@ const plays: Record<string, () => Promise<RunReport>> = {
   kill: () => runRounds(options),
   workers: () => runWorkers(options),
   stop: () => runGraceful(options),
+  restart: () => runRestarts(options),
+  cut: () => runCuts(options),
 };
 const play = plays[values.play];
 if (!play) {

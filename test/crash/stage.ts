@@ -28,6 +28,8 @@ export interface RunOptions {
   /** Repeats a run's schedule; a new one where it is left out. */
   readonly seed?: number | undefined;
   readonly load?: Partial<LoadOptions>;
+  /** The PostgreSQL server to make the database on; else `TEST_DATABASE_URL`. */
+  readonly adminUrl?: string | undefined;
   /** Ends the run early: it fails, and cleans up behind itself. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -47,7 +49,7 @@ export interface RunReport extends Result {
  */
 export async function runOnStage(options: RunOptions, play: (stage: Stage) => Promise<void>): Promise<RunReport> {
   const seed = options.seed ?? chooseSeed(process.env['CRASH_SEED']);
-  const home = await createHome(options.kind);
+  const home = await createHome(options.kind, options.adminUrl);
   const targets = [await startCrashTarget(createRandom(seed + 1)), await startCrashTarget(createRandom(seed + 2))];
   let load: Load | undefined;
   const starts: number[] = [];

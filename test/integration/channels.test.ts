@@ -8,6 +8,7 @@ import { providers } from '../../src/providers/index.ts';
 import { signers } from '../contracts/signers/index.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { createWebhookChannel, messageWith, postEvent, send } from '../support/story.ts';
+import { startTestTarget } from '../support/test-target.ts';
 import { eventually, startTestApp, type TestApp } from '../support/test-app.ts';
 
 function signStripe(secret: string, event: unknown) {
@@ -151,6 +152,16 @@ describeEachDatabase('channels', (database) => {
       await postEvent(channel, { sender: 'ada', text: 'hi', id: 'bare-1' });
       expect((await download((await messageWith(app, 'bare-1')).id, 0)).status).toBe(404);
     });
+  });
+
+  it('tells who asks, where a provider calls out and does not say so itself', async () => {
+    const target = await startTestTarget();
+    const call = (headers: Record<string, string>) =>
+      app.app.services.fetch(target.url, { method: 'POST', headers, body: '{}' });
+    await call({});
+    await call({ 'User-Agent': 'Acme' });
+    await target.stop();
+    expect(target.received.map(({ headers }) => headers['user-agent'])).toEqual(['Postroom/1', 'Acme']);
   });
 
   it('lists its providers with schemas that a form can be drawn from', async () => {

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createTenant } from '../../src/access/tenants.ts';
 import { openPostgres } from '../../src/db/client.ts';
 import { createInbox, type Arrival } from '../../src/inbox/accept.ts';
-import { ensureEventPartitions } from '../../src/inbox/partitions.ts';
+import { ensureEventPartitions } from '../../src/retention/partitions.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { ParsedMessage } from '../../src/provider.ts';
 import { describeEachDatabase, openTestDatabase } from '../support/databases.ts';

@@ -174,7 +174,7 @@ describeEachDatabase('the router', (database) => {
     ] as const) {
       await fill(app, on, messages, links, routes);
       queries = 0;
-      expect(await routeBatch(counted, 200, new Date())).toEqual({ messages, deliveries: messages });
+      expect(await routeBatch(counted, 200, new Date())).toMatchObject({ messages, deliveries: messages });
       counts.push(queries);
     }
     expect(new Set(counts).size).toBe(1);

@@ -30,6 +30,7 @@ describeEachDatabase('tenants', (database) => {
     await postEvent(channel, { sender: 'ada', text: 'ours alone' }, 'msg_ours');
     const message = await messageWith(app, 'msg_ours', 'processed');
     const { items: deliveries } = await client.get('/api/v1/deliveries');
+    const job = await client.post('/api/v1/deliveries/purge', {});
     const token = await client.post('/api/v1/tokens', { name: 'ours', scope: 'read' });
     Object.assign(ids, {
       targetId: made.id,
@@ -40,6 +41,8 @@ describeEachDatabase('tenants', (database) => {
       message_id: message.id,
       eventId: message.eventId,
       deliveryId: deliveries[0].id,
+      jobId: job.id,
+      index: '0',
       tokenId: token.id,
     });
   });

@@ -10,6 +10,8 @@ import { loadSwaggerAsset } from '../../src/entry/swagger-assets.ts';
 import { silentLogger, type Logger } from '../../src/lib/logger.ts';
 import { createSafeFetch } from '../../src/lib/safe-fetch.ts';
 import { newSealingKey } from '../../src/lib/sealing.ts';
+import type { Tracing } from '../../src/lib/tracing.ts';
+import { createPrometheus } from '../../src/metrics/prometheus.ts';
 
 /** The whole application on a port of its own, and a client that speaks its API. */
 export interface TestApp {
@@ -43,6 +45,7 @@ export interface TestAppOptions {
   readonly overrides?: Overrides;
   readonly logger?: Logger;
   readonly secretKey?: string;
+  readonly tracing?: Tracing;
 }
 
 export async function startTestApp(database: DatabaseHandle, options: TestAppOptions = {}): Promise<TestApp> {
@@ -64,6 +67,8 @@ export async function startTestApp(database: DatabaseHandle, options: TestAppOpt
       logger: options.logger ?? silentLogger,
       loadAsset: loadSwaggerAsset,
       peerAddress: (c) => getConnInfo(c).remote.address,
+      createMetrics: createPrometheus,
+      tracing: options.tracing,
     },
     { pollMs: 50, ...options.overrides },
   );

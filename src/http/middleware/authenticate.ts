@@ -5,9 +5,12 @@ import type { Scope } from '../../db/schema.ts';
 import { PostroomError } from '../../lib/errors.ts';
 import type { ApiEnv } from '../services.ts';
 
+/** What gives access away, or cannot be undone. */
+const adminPaths = ['/api/v1/tokens', '/api/v1/erasures'];
+
 /**
  * Lets in who shows a token as `Authorization: Bearer`, `X-API-Key`, or the cookie `vai_token`.
- * Reading needs `read`, changing needs `write`, tokens need `admin`.
+ * Reading needs `read`, changing needs `write`, tokens and erasures need `admin`.
  *
  * A browser sends a cookie from any page, so one that comes from another site may only read.
  */
@@ -26,7 +29,8 @@ export function authenticate(authenticator: Authenticator) {
         loc: ['header', 'cookie'],
       });
     }
-    const needed: Scope = c.req.path.startsWith('/api/v1/tokens') ? 'admin' : isReading ? 'read' : 'write';
+    const isAdmins = adminPaths.some((path) => c.req.path.startsWith(path));
+    const needed: Scope = isAdmins ? 'admin' : isReading ? 'read' : 'write';
     if (!covers(caller.scope, needed)) {
       throw new PostroomError('forbidden', `the token's scope is ${caller.scope}; this needs ${needed}`, {
         loc: ['header', 'authorization'],
