@@ -127,12 +127,13 @@ export async function fillFinished(world: Place, count: number): Promise<void> {
   });
 }
 
-/** Deliveries that are due, each with its message. They come after whatever is there. */
+/** Deliveries that are due, each with its message. A worker may be at it already, also at the sample. */
 export async function fillPending(world: Place, count: number): Promise<void> {
   if (count === 0) return;
   const sample = await bookSample(world);
-  const startMs = Date.now();
-  const kind = `pending-${startMs}`;
+  const kind = `pending-${Date.now()}`;
+  // So that the last id is of now, and what comes later has a later one.
+  const startMs = Date.now() - Math.ceil(count / 10);
   await copyMessages(world, sample.messageId, count - 1, kind, startMs);
   await copyRow(world.db, {
     table: 'deliveries',
@@ -141,7 +142,9 @@ export async function fillPending(world: Place, count: number): Promise<void> {
     changed: {
       id: idOf(`${kind}-delivery`, startMs),
       message_id: idOf(kind, startMs),
-      run_at: `s.run_at + n * interval '1 microsecond'`,
+      run_at: `s.created_at + n * interval '1 microsecond'`,
+      state: `'pending'`,
+      ...{ fence: '0', attempts: '0', lease_owner: 'null', lease_until: 'null', finished_at: 'null', result: 'null' },
     },
   });
 }
@@ -166,6 +169,7 @@ async function copyMessages(world: Place, id: string, count: number, kind: strin
       event_id: idOf(`${kind}-event`, startMs),
       idempotency_key: `s.channel_id || ':${kind}-' || n`,
       channel_message_id: `'${kind}-' || n`,
+      ...(status === undefined ? {} : { status: `'${status}'` }),
     },
   });
 }

@@ -47,8 +47,8 @@ export function countJobs(jobs: number): JobCounter {
 }
 
 /** Runs a contestant as a child process; what it is given is the process's one argument, as JSON. */
-export function serveContestant<Given>(create: (given: Given) => Promise<Contestant>): void {
-  const contestant = create(JSON.parse(process.argv[2] ?? '') as Given);
+export function serveContestant(create: (given: never) => Promise<Contestant>): void {
+  const contestant = create(JSON.parse(process.argv[2] ?? '') as never);
   process.on('message', (order: Order) => {
     void obey(contestant, order).then(
       (answer) => process.send?.(answer),

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { sql, type Kysely } from 'kysely';
+import type { Kysely } from 'kysely';
 import { ensureFirstAdmin, firstTenantId } from '../src/access/tenants.ts';
 import { openPostgres } from '../src/db/client.ts';
 import { migrateToLatest } from '../src/db/migrate.ts';
@@ -12,6 +12,7 @@ import { createSealer, newSealingKey } from '../src/lib/sealing.ts';
 import { newWebhookSecret } from '../src/lib/standard-webhooks.ts';
 import { claimDeliveries } from '../src/outbox/claim.ts';
 import { completeDeliveries, type Completion } from '../src/outbox/complete.ts';
+import { listMessageDeliveries } from '../src/outbox/deliveries.ts';
 import { providers } from '../src/providers/index.ts';
 import { ensureEventPartitions } from '../src/retention/partitions.ts';
 import { createIdentityLink } from '../src/routing/identity-links.ts';
@@ -136,20 +137,19 @@ export function arrivalOf(world: Place, sender: string, recipient: string): Arri
   };
 }
 
-export const workerName = 'bench';
-
 /** One message that came and was routed the real way; returns its id and its delivery's. */
 export async function bookSample(world: Place): Promise<{ messageId: string; deliveryId: string }> {
   const { db, tenantId } = world;
-  await createInbox(db, { onBooked: () => {} }).accept(arrivalOf(world, senderOf(1), recipientOf(1)));
+  const inbox = createInbox(db, { onBooked: () => {} });
+  const { messageIds } = await inbox.accept(arrivalOf(world, senderOf(1), recipientOf(1)));
+  const messageId = messageIds[0] as string;
   await routeBatch(db, 1, new Date());
-  const made = await sql<{ messageId: string; deliveryId: string }>`
-    select message_id as "messageId", id as "deliveryId" from deliveries where tenant_id = ${tenantId}
-    order by id desc limit 1`.execute(db);
-  const sample = made.rows[0];
-  if (!sample) throw new Error('the sample was not routed');
-  return sample;
+  const [delivery] = await listMessageDeliveries(db, tenantId, messageId);
+  if (!delivery) throw new Error('the sample was not routed');
+  return { messageId, deliveryId: delivery.id };
 }
+
+const worker = 'bench';
 
 /** Claims what is due, in one claim, and completes it as succeeded; returns how many, and how long each took. */
 export async function claimAndComplete(
@@ -158,7 +158,7 @@ export async function claimAndComplete(
 ): Promise<{ count: number; claimMs: number; completeMs: number }> {
   const started = performance.now();
   const { claims } = await claimDeliveries(db, {
-    worker: workerName,
+    worker,
     free,
     leaseSeconds: 30,
     workers: 1,
@@ -171,7 +171,7 @@ export async function claimAndComplete(
     db,
     claims.map((claim): Completion => ({
       claim,
-      worker: workerName,
+      worker,
       from: 'running',
       outcome: 'succeeded',
       delayMs: 0,

@@ -30,7 +30,7 @@ export function checkConfig(context: RouteContext, handlerKind: string, config: 
       'handler_not_installed',
     );
   }
-  const settings = orConfigInvalid(routeSettings.safeParse(config));
+  const settings = orConfigInvalid(routeSettings.safeParse(config), 'invalid');
   if (typeof settings.match === 'string') {
     const checked = checkMatch(settings.match);
     if (!checked.ok) throw invalid(['body', 'config', 'match'], checked.message, 'match_invalid');
@@ -38,10 +38,10 @@ export function checkConfig(context: RouteContext, handlerKind: string, config: 
   orConfigInvalid(handler.config.safeParse(handlerConfig(config)));
 }
 
-function orConfigInvalid<Data>(parsed: z.ZodSafeParseResult<Data>): Data {
+function orConfigInvalid<Data>(parsed: z.ZodSafeParseResult<Data>, type = 'config_invalid'): Data {
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw invalid(['body', 'config', ...(issue?.path ?? []).map(String)], issue?.message ?? 'is wrong', 'config_invalid');
+  throw invalid(['body', 'config', ...(issue?.path ?? []).map(String)], issue?.message ?? 'is wrong', type);
 }
 
 /** @throws PostroomError `invalid`. */

@@ -167,6 +167,7 @@ async function runHandler(
   const handler = context.handlers.get(claim.handler_kind);
   if (!handler) throw new PermanentError('handler_gone', `there is no handler of kind ${claim.handler_kind}`);
   if (!message) throw new PermanentError('message_gone', 'the message is no more');
+  if (message.blanked_at) throw new PermanentError('message_blanked', 'the message has lost its text to retention');
   if (!route) throw new PermanentError('route_gone', 'the route is no more');
   if (claim.target_id !== null && (!target || target.status === 'deleted')) {
     throw new PermanentError('target_deleted', 'the target was deleted');

@@ -78,10 +78,7 @@ async function findEndpoints(db: Kysely<Database>, messages: readonly Message[])
   return found;
 }
 
-async function findIdentities(
-  db: Kysely<Database>,
-  messages: readonly Message[],
-): Promise<Map<string, IdentityFact>> {
+async function findIdentities(db: Kysely<Database>, messages: readonly Message[]): Promise<Map<string, IdentityFact>> {
   if (messages.length === 0) return new Map();
   const { rows } = await sql<IdentityFact & { tenantId: string; channel: string; externalIdentity: string }>`
     select distinct l.tenant_id as "tenantId", l.channel, l.external_identity as "externalIdentity",

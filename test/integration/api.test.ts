@@ -157,6 +157,7 @@ describeEachDatabase('the API', (database) => {
       'id',
       'ingestUrl',
       'kind',
+      'missingSecrets',
       'name',
       'provider',
       'settings',
@@ -171,7 +172,7 @@ describeEachDatabase('the API', (database) => {
 
     const refused: [body: object, loc: string[]][] = [
       [{ provider: 'pigeon', name: 'x' }, ['body', 'provider']],
-      [{ provider: 'slack', name: 'x', secrets: {} }, ['body', 'secrets', 'signingSecret']],
+      [{ provider: 'slack', name: 'x', secrets: { botToken: 'xoxb' } }, ['body', 'secrets', 'signingSecret']],
       [{ provider: 'slack', name: 'x', secrets: { ...secrets, more: 'x' } }, ['body', 'secrets']],
       [{ provider: 'slack', name: 'x', secrets, settings: { typo: 1 } }, ['body', 'settings']],
       [{ provider: 'slack', secrets }, ['body', 'name']],

@@ -92,10 +92,11 @@ describeEachDatabase('callbacks', (database) => {
     const statuses: number[] = [];
     target.answer = (received, response) => {
       const given = new URL(received.body.data.callbackUrl);
-      void call(`${app.url}${given.pathname}`).then(({ status }) => {
-        statuses.push(status);
+      const finish = async (): Promise<void> => {
+        statuses.push((await call(`${app.url}${given.pathname}`)).status);
         response.end('done already');
-      });
+      };
+      void finish();
     };
     const id = await post(channel);
     await messageWith(app, id, 'processed');

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { environmentKeys, parseConfig, type Config } from '../../src/config.ts';
 import { createServer } from '../../src/http/server.ts';
 import type { Services } from '../../src/http/services.ts';
+import { secretNames } from '../../src/inbox/provider-secrets.ts';
 import { providers } from '../../src/providers/index.ts';
 import { checkMatch, evaluateMatch } from '../../src/routing/match.ts';
 import { MatchScope } from '../../src/routing/match-variables.ts';
@@ -223,8 +224,8 @@ describe('every provider', () => {
     expect(documents).toContain(`docs/providers/${name}.md`);
     const row = table.split('\n').find((line) => line.startsWith(`| [\`${name}\`](${name}.md) |`)) ?? '';
     const provider = providers.get(name);
-    const shape = (provider?.secrets as unknown as { shape: Record<string, unknown> }).shape;
-    for (const secret of Object.keys(shape)) expect(row).toContain(`\`${secret}\``);
+    if (!provider) throw new Error(`there is no provider ${name}`);
+    for (const secret of secretNames(provider)) expect(row).toContain(`\`${secret}\``);
     expect(read('README.md')).toContain(`docs/providers/${name}.md`);
   });
 });

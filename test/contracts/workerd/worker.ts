@@ -17,6 +17,7 @@ const order = z.object({
 });
 
 /** A Worker that runs the contract suite for one provider and answers with what became of it. */
+// oxlint-disable-next-line import/no-default-export -- a Worker is its module's default export
 export default {
   async fetch(request: Request): Promise<Response> {
     const { provider: name, fixtures } = order.parse(await request.json());
