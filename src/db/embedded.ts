@@ -15,6 +15,7 @@ import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
+import { createRevivingPGlite, type Session } from './reviving-pglite.ts';
 
 /** How often the embedded database has called fsync; a test shows that a commit does. */
 export const fsyncs = { count: 0 };
@@ -102,7 +103,7 @@ export const pgliteTypes = {
 };
 
 export interface EmbeddedDatabase {
-  readonly pglite: PGlite;
+  readonly pglite: Session;
   /** Closes the database and gives the folder free. */
   close(): Promise<void>;
 }
@@ -120,7 +121,7 @@ export async function openEmbedded(folder: string): Promise<EmbeddedDatabase> {
   try {
     const dataDir = join(root, 'db');
     if (!existsSync(join(dataDir, 'PG_VERSION'))) await makeDatabase(root, dataDir);
-    const pglite = await openPGlite(dataDir);
+    const pglite = await createRevivingPGlite(root, () => openPGlite(dataDir));
     return {
       pglite,
       async close() {

@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import type { Kysely } from 'kysely';
+import { isUnavailable } from '../db/client.ts';
 import type { Database } from '../db/schema.ts';
 import { AwaitingCallback } from '../handler.ts';
 import { messageOf, PermanentError, RetryableError } from '../lib/errors.ts';
@@ -7,7 +8,7 @@ import { createWakeup } from '../lib/wakeup.ts';
 import { createBreakers, type BreakerTarget } from './breaker.ts';
 import { expireAwaiting, settleCallbacks } from './callbacks.ts';
 import { claimDeliveries, reapExpiredLeases, releaseClaims, renewLeases, type Claim, type Position } from './claim.ts';
-import { createCompleter, type Completion } from './complete.ts';
+import { createCompleter, type Completion, type Counted } from './complete.ts';
 import { createLanes, type LaneOwner } from './lanes.ts';
 import type { OutboxObserver } from './observe.ts';
 import { judgeFailure } from './retry-policy.ts';
@@ -98,7 +99,8 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** Resolves to whether there may be more to claim at once. */
   async function claimAndStart(): Promise<boolean> {
-    const free = Math.min(options.concurrency - queue.pending - queue.size, 500);
+    // By our own count: the queue still counts a run whose end has just woken us.
+    const free = Math.min(options.concurrency - running.size, 500);
     if (free <= 0) return false;
     const { leaseSeconds } = options;
     const load = lanes.load();
@@ -137,9 +139,9 @@ export function createWorker(options: WorkerOptions): Worker {
     const started = performance.now();
     try {
       const { thrown, ...ended } = await judge(work, entry.abort);
-      if (stopping && entry.abort.signal.aborted) return;
+      if (entry.abort.signal.reason === shuttingDown) return;
       const durationMs = performance.now() - started;
-      const { counted, callback } = await completer.add({
+      const { counted, callback } = await complete({
         claim,
         worker: name,
         from: 'running',
@@ -170,6 +172,19 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   }
 
+  /** While the database is away the lease is nobody else's either: the end is told when it is back. */
+  async function complete(completion: Completion): Promise<Counted> {
+    const until = performance.now() + options.leaseSeconds * 1_000;
+    for (;;) {
+      try {
+        return await completer.add(completion);
+      } catch (error) {
+        if (stopped || !isUnavailable(error) || performance.now() > until) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+    }
+  }
+
   type Ended = Omit<Completion, 'claim' | 'worker' | 'from' | 'startedAt' | 'durationMs'> & {
     readonly thrown?: unknown;
   };
@@ -178,9 +193,8 @@ export function createWorker(options: WorkerOptions): Worker {
     const policy = policyOf(work);
     const timeoutMs = timeoutOf(options, work);
     // The handler's own calls end at the timeout by themselves; this ends a handler that does not listen.
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(new Error(`no end after ${timeoutMs} ms`)), timeoutMs + 1_000);
-    const signal = AbortSignal.any([abort.signal, timeout.signal]);
+    const timer = setTimeout(() => abort.abort(new Error(`no end after ${timeoutMs} ms`)), timeoutMs + 1_000);
+    const { signal } = abort;
     try {
       if (work.claim.attempts > policy.maxAttempts) {
         throw new PermanentError('attempts_exhausted', 'the tries are used up; the last one did not end');
@@ -269,7 +283,7 @@ export function createWorker(options: WorkerOptions): Worker {
       stopped = true;
       clearTimeout(heartbeat);
       const rest = finished ? unstarted : [...running.values()];
-      for (const { abort } of rest) abort.abort(new Error('shutting down'));
+      for (const { abort } of rest) abort.abort(shuttingDown);
       await attempt('release deliveries', () =>
         releaseClaims(
           db,
@@ -281,6 +295,9 @@ export function createWorker(options: WorkerOptions): Worker {
     },
   };
 }
+
+/** Why a run is given up at a stop: its end is not told, its delivery is given back. */
+const shuttingDown = new Error('shutting down');
 
 /** A completion that says nothing but how it ended. */
 const nothing = {

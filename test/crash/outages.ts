@@ -70,11 +70,11 @@ async function runOutages(
 /** The service must come back by itself: a process that ends is a finding. */
 function noteEnds({ findings }: Stage, servers: readonly ServerProcess[]): { forget(): void } {
   let isOver = false;
-  for (const server of servers) {
-    void server.exited.then(({ code, signal }) => {
-      if (!isOver) findings.push(`a process ended by itself: ${signal ?? code}\n${server.output()}`);
-    });
-  }
+  const note = async (server: ServerProcess): Promise<void> => {
+    const { code, signal } = await server.exited;
+    if (!isOver) findings.push(`a process ended by itself: ${signal ?? code}\n${server.output()}`);
+  };
+  for (const server of servers) void note(server);
   return { forget: () => void (isOver = true) };
 }
 

@@ -50,7 +50,8 @@ if (!play) {
 // The run then fails, and its own clean-up removes what it made.
 process.once('SIGINT', () => interruption.abort(new Error('interrupted')));
 
-process.stdout.write(`${values.play}, ${rounds} rounds, ${kind}, seed ${seed}\n`);
+const where = ['kill', 'stop'].includes(values.play) ? kind : 'postgres';
+process.stdout.write(`${values.play}, ${rounds} rounds, ${where}, seed ${seed}\n`);
 const startedAt = Date.now();
 const report = await play();
 process.stdout.write(`${process.stdout.isTTY ? '\n' : ''}${describeRun(report)}\n`);

@@ -98,6 +98,9 @@ const cases: readonly Case[] = [
   { what: 'has no certificate', tls: {}, code: 'connection_failed', message: /SSL|EPROTO|ECONNRESET/ },
 ];
 
+/** Undefined where there is no openssl to make it with. */
+const own = makeOwnCertificate();
+
 describeEachDatabase('a target', (database) => {
   let app: TestApp;
   let target: TestTarget;
@@ -159,10 +162,8 @@ describeEachDatabase('a target', (database) => {
     ]);
   });
 
-  it('whose certificate nobody vouches for is not talked to', async (context) => {
-    const own = makeOwnCertificate();
-    if (!own) return context.skip('there is no openssl to make a certificate with');
-    const server = await serve({ tls: own, behave: (socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n') });
+  it.skipIf(!own)('whose certificate nobody vouches for is not talked to', async () => {
+    const server = await serve({ tls: own ?? {}, behave: (socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n') });
     const delivery = await deliveryOf(await (await connect(server.url))(), 'failed');
     expect(delivery).toMatchObject({ attemptCount: 2, error: { code: 'connection_failed' } });
     expect(delivery.error.message).toMatch(/SELF_SIGNED/);
@@ -247,7 +248,7 @@ describeEachDatabase('a target', (database) => {
       expect(waitMs).toBeGreaterThan(dayMs - 60_000);
       expect(waitMs).toBeLessThanOrEqual(dayMs + 1_000);
     }
-    for (const nonsense of ['soon', '-5', '2030', '1e9', new Date(0).toUTCString()]) {
+    for (const nonsense of ['soon', '-5', '1e9', '2126-01-01', new Date(0).toUTCString()]) {
       ask = nonsense;
       expect(await deliveryOf(await post(), 'processed')).toMatchObject({ attemptCount: 2 });
     }

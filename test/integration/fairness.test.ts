@@ -310,3 +310,26 @@ describeEachDatabase('targets', (database) => {
     });
   });
 });
+
+describeEachDatabase('a worker with few places', (database) => {
+  it('goes on without a pause while more waits: the end of a run is what makes it claim again', async () => {
+    const target = await startTestTarget();
+    const app = await startTestApp(database(), {
+      env: { WORKER_CONCURRENCY: '4' },
+      // Polls once in five minutes.
+      overrides: { pollMs: 300_000 },
+    });
+    try {
+      const made = await app.client.post('/api/v1/targets', { kind: 'http', name: 't', url: target.url });
+      const channel = await createWebhookChannel(app.client);
+      await app.client.post('/api/v1/communications/routes', { channelId: channel.id, targetId: made.id });
+      const ids = Array.from({ length: 80 }, () => `msg_${randomUUID()}`);
+      await Promise.all(ids.map((id) => postEvent(channel, { sender: 'ada', text: 'x', id }, id)));
+      await eventually('all of them', async () => target.received.length === 80 || undefined, 10_000);
+      expect(new Set(target.received.map((one) => one.body.data.message.channelMessageId)).size).toBe(80);
+    } finally {
+      await app.stop();
+      await target.stop();
+    }
+  });
+});
