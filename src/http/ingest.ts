@@ -47,6 +47,9 @@ export function ingestRoutes(services: Services): Hono {
   return app;
 }
 
+/** Made only where there is something to say: most requests say nothing. */
+type MakeLogger = () => Logger;
+
 async function receive(
   services: Services,
   c: Context,
@@ -72,13 +75,15 @@ async function receive(
   };
   const channel: AnyChannel = { secrets: completeSecrets(provider, live.secrets(now)), settings: live.settings };
 
-  const logger = withFields(services.logger, fieldsOf(live));
-  const verdict = await verify(logger, provider, request, channel, {
+  const log = (): Logger => withFields(services.logger, fieldsOf(live));
+  const verdict = await verify(log, provider, request, channel, {
     now,
     published: services.published,
-    clientAddress: services.clientAddress(c),
+    get clientAddress() {
+      return services.clientAddress(c);
+    },
   });
-  const reply = await shakeHands(services, logger, provider, request, channel, now, verdict.ok);
+  const reply = await shakeHands(services, log, provider, request, channel, now, verdict.ok);
   if (reply) return answer(reply);
   if (!verdict.ok) {
     const reason = lacksSecret(provider, channel.secrets) ? 'no_secret' : verdict.reason;
@@ -87,10 +92,10 @@ async function receive(
   }
 
   const span = startSpan(services, live, raw, startedAt);
-  const tracedLogger = withFields(services.logger, fieldsOf(live, span));
+  const tracedLog = (): Logger => withFields(services.logger, fieldsOf(live, span));
   const { parsed, unparsedReason } = await readRequest(provider, request, channel);
   if (unparsedReason !== null) {
-    tracedLogger.warn({}, 'a verified request could not be read; it is kept as unparsed');
+    tracedLog().warn({}, 'a verified request could not be read; it is kept as unparsed');
   }
   const arrival: Arrival = {
     tenantId: live.tenantId,
@@ -108,7 +113,7 @@ async function receive(
     traceparent: span.traceparent,
   };
   await book(services, arrival, span, startedAt);
-  return answer(acknowledge(tracedLogger, provider, request, channel));
+  return answer(acknowledge(tracedLog, provider, request, channel));
 }
 
 /**
@@ -151,11 +156,11 @@ function lacksSecret(provider: Provider, secrets: Record<string, string[]>): boo
 }
 
 /** What is committed is answered 2xx, whatever becomes of the answer's text. */
-function acknowledge(logger: Logger, provider: Provider, request: WebhookRequest, channel: AnyChannel): Reply {
+function acknowledge(log: MakeLogger, provider: Provider, request: WebhookRequest, channel: AnyChannel): Reply {
   try {
     return provider.acknowledge?.(request, channel) ?? defaultReply;
   } catch (error) {
-    logger.error({ error: messageOf(error) }, 'an acknowledgement threw');
+    log().error({ error: messageOf(error) }, 'an acknowledgement threw');
     return defaultReply;
   }
 }
@@ -166,7 +171,7 @@ function acknowledge(logger: Logger, provider: Provider, request: WebhookRequest
  * again.
  */
 async function verify(
-  logger: Logger,
+  log: MakeLogger,
   provider: Provider,
   request: WebhookRequest,
   channel: AnyChannel,
@@ -177,14 +182,14 @@ async function verify(
     return await provider.verify(request, channel, context);
   } catch (error) {
     if (error instanceof RetryableError) throw unavailable(error);
-    logger.error({ error: messageOf(error) }, 'a verifier threw');
+    log().error({ error: messageOf(error) }, 'a verifier threw');
     return { ok: false, reason: 'bad_body' };
   }
 }
 
 async function shakeHands(
   services: Services,
-  logger: Logger,
+  log: MakeLogger,
   provider: Provider,
   request: WebhookRequest,
   channel: AnyChannel,
@@ -195,7 +200,7 @@ async function shakeHands(
     return await provider.handshake?.(request, channel, { now, verified, fetch: services.fetch });
   } catch (error) {
     if (verified && isRetryable(error)) throw unavailable(error);
-    logger.error({ error: messageOf(error) }, 'a handshake threw');
+    log().error({ error: messageOf(error) }, 'a handshake threw');
     return undefined;
   }
 }

@@ -11,15 +11,23 @@ interface Checker<Output> {
     | { success: false; error: { issues: { path: PropertyKey[]; message: string; code?: string }[] } };
 }
 
-const namesOf = new WeakMap<Provider, { readonly all: readonly string[]; readonly required: readonly string[] }>();
+interface SecretNames {
+  readonly all: readonly string[];
+  readonly required: readonly string[];
+  /** Each name with no secret. */
+  readonly none: Readonly<Record<string, string[]>>;
+}
+
+const namesOf = new WeakMap<Provider, SecretNames>();
 
 /** From the provider's schema; a secret is required where its schema does not take `undefined`. */
-function readNames(provider: Provider): { readonly all: readonly string[]; readonly required: readonly string[] } {
+function readNames(provider: Provider): SecretNames {
   const known = namesOf.get(provider);
   if (known) return known;
   const shape = secretShape(provider);
   const all = Object.keys(shape);
-  const names = { all, required: all.filter((name) => !shape[name]?.safeParse(undefined).success) };
+  const required = all.filter((name) => !shape[name]?.safeParse(undefined).success);
+  const names = { all, required, none: Object.fromEntries(all.map((name) => [name, []])) };
   namesOf.set(provider, names);
   return names;
 }
@@ -36,7 +44,7 @@ export function secretNames(provider: Provider): readonly string[] {
 
 /** Every secret that a provider knows, those that are not there as empty lists. */
 export function completeSecrets(provider: Provider, secrets: Record<string, string[]>): Record<string, string[]> {
-  return { ...Object.fromEntries(secretNames(provider).map((name) => [name, []])), ...secrets };
+  return { ...readNames(provider).none, ...secrets };
 }
 
 /** The names of those without which nothing can be verified. */

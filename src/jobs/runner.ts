@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Database } from '../db/schema.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import { createWakeup } from '../lib/wakeup.ts';
+import { createLoop, type Loop } from '../lib/loop.ts';
 import { claimJob, msUntilDue, noteFailure, runBatch, type ClaimedJob } from './run-batch.ts';
 import type { Batch, WorkContext } from './work.ts';
 
@@ -20,33 +20,9 @@ export interface JobRunnerOptions extends WorkContext {
   readonly onMessages: () => void;
 }
 
-export interface JobRunner {
-  start(): void;
-  /** There may be a job. */
-  wake(): void;
-  /** Resolves when the batch under way is committed. */
-  stop(): Promise<void>;
-}
-
 /** The loop that does jobs, a batch at a time. */
-export function createJobRunner(options: JobRunnerOptions): JobRunner {
+export function createJobRunner(options: JobRunnerOptions): Loop {
   const { db, logger, name } = options;
-  const wakeup = createWakeup();
-  let stopping = false;
-  let loop: Promise<void> | undefined;
-
-  async function run(): Promise<void> {
-    while (!stopping) {
-      try {
-        const job = await claimJob(db, name, options.leaseSeconds);
-        if (job) await doBatch(job);
-        else await wakeup.sleep(await idleMs());
-      } catch (error) {
-        logger.warn({ error: messageOf(error) }, 'could not work on jobs; trying again');
-        await wakeup.sleep(1_000);
-      }
-    }
-  }
 
   async function idleMs(): Promise<number> {
     const ms = await msUntilDue(db);
@@ -70,15 +46,13 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     if (batch?.isLast) logger.info(fields, 'a job is done');
   }
 
-  return {
-    start() {
-      loop = run();
+  return createLoop(
+    async () => {
+      const job = await claimJob(db, name, options.leaseSeconds);
+      if (!job) return await idleMs();
+      await doBatch(job);
+      return 0;
     },
-    wake: () => wakeup.wake(),
-    async stop() {
-      stopping = true;
-      wakeup.wake();
-      await loop;
-    },
-  };
+    (error) => logger.warn({ error: messageOf(error) }, 'could not work on jobs; trying again'),
+  );
 }

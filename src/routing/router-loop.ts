@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Database } from '../db/schema.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import { createWakeup } from '../lib/wakeup.ts';
+import { createLoop, type Loop } from '../lib/loop.ts';
 import { routeBatch, type RoutedBatch } from './router.ts';
 import type { OrderOf } from './store-decisions.ts';
 
@@ -19,46 +19,18 @@ export interface RouterOptions {
   readonly onBatch?: (batch: RoutedBatch, startedAt: Date) => void;
 }
 
-export interface Router {
-  start(): void;
-  /** There may be messages to route. */
-  wake(): void;
-  /** Resolves when the batch under way is committed. */
-  stop(): Promise<void>;
-}
-
 const batchSize = 200;
 
 /** The loop that routes what waits. */
-export function createRouter(options: RouterOptions): Router {
-  const wakeup = createWakeup();
-  let stopping = false;
-  let loop: Promise<void> | undefined;
-
-  async function run(): Promise<void> {
-    while (!stopping) {
-      try {
-        const startedAt = new Date();
-        const batch = await routeBatch(options.db, batchSize, options.now(), options.orderOf);
-        options.onBatch?.(batch, startedAt);
-        if (batch.deliveries > 0) options.onDeliveries();
-        if (batch.messages < batchSize) await wakeup.sleep(options.pollMs);
-      } catch (error) {
-        options.logger.warn({ error: messageOf(error) }, 'could not route messages; trying again');
-        await wakeup.sleep(1_000);
-      }
-    }
-  }
-
-  return {
-    start() {
-      loop = run();
+export function createRouter(options: RouterOptions): Loop {
+  return createLoop(
+    async () => {
+      const startedAt = new Date();
+      const batch = await routeBatch(options.db, batchSize, options.now(), options.orderOf);
+      options.onBatch?.(batch, startedAt);
+      if (batch.deliveries > 0) options.onDeliveries();
+      return batch.messages < batchSize ? options.pollMs : 0;
     },
-    wake: () => wakeup.wake(),
-    async stop() {
-      stopping = true;
-      wakeup.wake();
-      await loop;
-    },
-  };
+    (error) => options.logger.warn({ error: messageOf(error) }, 'could not route messages; trying again'),
+  );
 }
