@@ -22,6 +22,41 @@ export interface Answer {
   readonly error?: string;
 }
 
+/** What a job carries: the message that Postroom's handlers get, so that all read as much. */
+export function messageOf(n: number): Record<string, unknown> {
+  const id = `019386a0-0000-7000-8000-${n.toString(16).padStart(12, '0')}`;
+  return {
+    id,
+    tenantId: '00000000-0000-7000-8000-000000000001',
+    channel: 'webhook',
+    channelMessageId: id,
+    channelThreadId: 'order-417',
+    externalIdentity: 'customer-1@example.com',
+    text: 'Could you tell me when my order will be sent? I have moved, and the address is an old one.',
+    attachments: [],
+    channelMetadata: { order: { number: 'A-2026-000417', currency: 'EUR', total: 129.9 } },
+    idempotencyKey: `019386a0-0000-7000-8000-000000000000:${id}`,
+    status: 'routed',
+    trustLevel: 'verified',
+    userId: 'user-1',
+    routeTarget: null,
+    routeTargetId: null,
+    chatThreadId: null,
+    chatTurnId: null,
+    error: null,
+    createdAt: '2026-11-21T10:00:00.000Z',
+    updatedAt: '2026-11-21T10:00:00.000Z',
+    eventId: id,
+    channelId: '019386a0-0000-7000-8000-000000000000',
+    endpointId: '019386a0-0000-7000-8000-000000000000',
+    routeId: '019386a0-0000-7000-8000-000000000000',
+    displayName: 'Ada Example',
+    recipient: 'orders-1',
+    sentAt: null,
+    vouched: true,
+  };
+}
+
 /** Counts jobs from the first one's start on. */
 export interface JobCounter {
   ran(jobs?: number): void;

@@ -62,7 +62,7 @@ async function createPostroom({
       const { rows } = await sql<{ count: number }>`
         select (select count(*) from deliveries where state <> 'succeeded')::int
           + abs((select count(*) from deliveries) - (select count(*) from attempts where outcome = 'succeeded'))::int
-          + (select count(*) from inbound_messages where status <> 'processed')::int as count`.execute(world.db);
+          as count`.execute(world.db);
       return rows[0]?.count ?? Number.NaN;
     },
     async close() {

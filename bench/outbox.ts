@@ -27,8 +27,10 @@ interface Entry {
 const us = 'Postroom';
 
 /**
- * The outbox against its peers: jobs that do nothing, claimed, run and completed by one process each,
- * on the same machine. One after the other, in turns; what counts are ratios within one round.
+ * The outbox against its peers: jobs that carry a message and do nothing, claimed, run and completed
+ * by one process each, on the same machine. Each peer once with an attempt logged per job, which is
+ * what Postroom does, and once as it comes, which is less. One after the other, in turns; what counts
+ * are ratios within one round.
  */
 export async function benchOutbox({ rounds, jobs, concurrency }: OutboxOptions): Promise<void> {
   if (!existsSync(benchFile('peers/node_modules'))) {
@@ -67,26 +69,32 @@ async function start(postgres: Postgres, hasRedis: boolean, concurrency: number,
     least: number | undefined,
     given: object,
   ): Promise<void> => {
-    const way = name.toLowerCase().replaceAll(/\W/g, '_');
-    const isOnRedis = name === 'BullMQ';
-    const databaseUrl = isOnRedis ? undefined : await postgres.createDatabase(way, onEnd);
+    const way = name.toLowerCase().replaceAll(/\W+/g, '_');
+    const isOnRedis = name.startsWith('BullMQ');
+    const databaseUrl = name === 'BullMQ' ? undefined : await postgres.createDatabase(way, onEnd);
     const child = fork(benchFile(file), [JSON.stringify({ databaseUrl, ...given })]);
     onEnd(() => endChild(child));
     const entry = { name, how, least, databaseUrl, child };
-    // On Redis there is no database to drop: it tidies up itself.
+    // Redis has no database to drop: it tidies up itself.
     if (isOnRedis) onEnd(async () => void (await order(entry, { what: 'close', jobs: 0 })));
     entries.push(entry);
   };
   await add(us, 'outbox-postroom.ts', `${concurrency} at once; leases, fences, attempts logged`, undefined, {
     concurrency,
   });
-  await add('pg-boss', 'peers/pg-boss.ts', '2 workers, batches of 500, bursts', 1.2, { workers: 2 });
-  await add('graphile-worker', 'peers/graphile-worker.ts', '24 at once, local queue of 500, batched completion', 1, {});
-  if (hasRedis) {
-    const queue = `postroom-bench-${process.pid}`;
-    await add('BullMQ', 'peers/bullmq.ts', '200 at once, removed when done', 1.5, {
+  for (const logsAttempts of [true, false]) {
+    const [suffix, logging] = logsAttempts ? [' + attempts', '; attempts logged'] : ['', ''];
+    const given = { logsAttempts };
+    await add(`pg-boss${suffix}`, 'peers/pg-boss.ts', `2 workers, batches of 500, bursts${logging}`, 1.2, {
+      ...given,
+      workers: 2,
+    });
+    const how = `24 at once, local queue of 500, batched completion${logging}`;
+    await add(`graphile-worker${suffix}`, 'peers/graphile-worker.ts', how, 1, given);
+    if (!hasRedis) continue;
+    await add(`BullMQ${suffix}`, 'peers/bullmq.ts', `200 at once, removed when done${logging}`, 1.5, {
       ...redisAddress,
-      queue,
+      queue: `postroom-bench-${process.pid}-${logsAttempts}`,
       concurrency: 200,
     });
   }

@@ -1,11 +1,17 @@
 import { Logger, makeWorkerUtils, run } from 'graphile-worker';
 import pg from 'pg';
-import { countJobs, serveContestant, type Contestant } from '../outbox-contestant.ts';
+import { countJobs, messageOf, serveContestant, type Contestant } from '../outbox-contestant.ts';
+import { openAttemptLog } from './attempts.ts';
 
 const concurrentJobs = 24;
 
-/** graphile-worker as its documentation measures it: local queue, and completions in batches. */
-async function createGraphileWorker({ databaseUrl }: { databaseUrl: string }): Promise<Contestant> {
+interface Given {
+  readonly databaseUrl: string;
+  readonly logsAttempts: boolean;
+}
+
+/** graphile-worker as its documentation measures it: local queue, and completions in batches. A task logs its own attempt. */
+async function createGraphileWorker({ databaseUrl, logsAttempts }: Given): Promise<Contestant> {
   const pgPool = new pg.Pool({ connectionString: databaseUrl, max: concurrentJobs + 1 });
   const onLost = (error: Error): void => void process.stderr.write(`graphile-worker: ${error.message}\n`);
   pgPool.on('error', onLost);
@@ -13,12 +19,15 @@ async function createGraphileWorker({ databaseUrl }: { databaseUrl: string }): P
   const logger = new Logger(() => () => {});
   const utils = await makeWorkerUtils({ pgPool, logger });
   await utils.migrate();
+  const log = logsAttempts ? await openAttemptLog(databaseUrl, concurrentJobs) : undefined;
+  let filled = 0;
   return {
     async fill(jobs) {
+      filled += jobs;
       for (let from = 0; from < jobs; from += 5_000) {
         const size = Math.min(5_000, jobs - from);
         await utils.addJobs(
-          Array.from({ length: size }, (_, index) => ({ identifier: 'idle', payload: { n: from + index } })),
+          Array.from({ length: size }, (_, index) => ({ identifier: 'idle', payload: messageOf(from + index) })),
         );
       }
     },
@@ -28,7 +37,12 @@ async function createGraphileWorker({ databaseUrl }: { databaseUrl: string }): P
         pgPool,
         logger,
         noHandleSignals: true,
-        taskList: { idle: () => counter.ran() },
+        taskList: {
+          async idle(_payload, { job }) {
+            await log?.add([{ jobId: job.id, number: job.attempts, startedAt: new Date() }]);
+            counter.ran();
+          },
+        },
         preset: {
           worker: {
             concurrentJobs,
@@ -44,10 +58,11 @@ async function createGraphileWorker({ databaseUrl }: { databaseUrl: string }): P
     },
     async countLeft() {
       const { rows } = await pgPool.query<{ count: number }>('select count(*)::int as count from graphile_worker.jobs');
-      return rows[0]?.count ?? Number.NaN;
+      return (rows[0]?.count ?? Number.NaN) + (log ? filled - (await log.count()) : 0);
     },
     async close() {
       await utils.release();
+      await log?.close();
       await pgPool.end();
     },
   };

@@ -1,29 +1,43 @@
 import { PgBoss } from 'pg-boss';
-import { countJobs, serveContestant, type Contestant } from '../outbox-contestant.ts';
+import { countJobs, messageOf, serveContestant, type Contestant } from '../outbox-contestant.ts';
+import { openAttemptLog } from './attempts.ts';
 
 const queue = 'idle';
 /** A full batch asks for the next one at once, and each batch is completed in one statement. */
 const options = { batchSize: 500, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 } as const;
 
-/** pg-boss as it is fast: in batches, by several workers of one process. */
-async function createPgBoss({ databaseUrl, workers }: { databaseUrl: string; workers: number }): Promise<Contestant> {
+interface Given {
+  readonly databaseUrl: string;
+  readonly workers: number;
+  readonly logsAttempts: boolean;
+}
+
+/** pg-boss as it is fast: in batches, by several workers of one process; a batch's attempts go in one insert. */
+async function createPgBoss({ databaseUrl, workers, logsAttempts }: Given): Promise<Contestant> {
   const boss = new PgBoss({ connectionString: databaseUrl, max: 10, supervise: false, schedule: false });
   boss.on('error', (error) => process.stderr.write(`pg-boss: ${String(error)}\n`));
   await boss.start();
   await boss.createQueue(queue);
+  const log = logsAttempts ? await openAttemptLog(databaseUrl, workers) : undefined;
+  let filled = 0;
   return {
     async fill(jobs) {
+      filled += jobs;
       for (let from = 0; from < jobs; from += 5_000) {
         const size = Math.min(5_000, jobs - from);
         await boss.insert(
           queue,
-          Array.from({ length: size }, (_, index) => ({ data: { n: from + index } })),
+          Array.from({ length: size }, (_, index) => ({ data: messageOf(from + index) })),
         );
       }
     },
     async run(jobs) {
       const counter = countJobs(jobs);
-      await boss.work(queue, { ...options, localConcurrency: workers }, async (batch) => counter.ran(batch.length));
+      await boss.work(queue, { ...options, localConcurrency: workers }, async (batch) => {
+        counter.ran(batch.length);
+        const startedAt = new Date();
+        await log?.add(batch.map(({ id }) => ({ jobId: id, number: 1, startedAt })));
+      });
       await counter.all;
       await boss.offWork(queue, { wait: true });
       return counter.elapsed();
@@ -31,9 +45,13 @@ async function createPgBoss({ databaseUrl, workers }: { databaseUrl: string; wor
     async countLeft() {
       const { rows } = await boss.getDb().executeSql(`select count(*)::int as count from pgboss.job
         where name = '${queue}' and state <> 'completed'`);
-      return (rows as { count: number }[])[0]?.count ?? Number.NaN;
+      const unlogged = log ? filled - (await log.count()) : 0;
+      return ((rows as { count: number }[])[0]?.count ?? Number.NaN) + unlogged;
     },
-    close: () => boss.stop({ graceful: false }),
+    async close() {
+      await boss.stop({ graceful: false });
+      await log?.close();
+    },
   };
 }
 

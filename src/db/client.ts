@@ -5,6 +5,7 @@ import type { Logger } from '../lib/logger.ts';
 import { openEmbedded } from './embedded.ts';
 import { PreparingClient } from './preparing-client.ts';
 import type { Database } from './schema.ts';
+import { typeParsers } from './timestamps.ts';
 
 /** Whichever database was configured, opened. */
 export interface DatabaseHandle {
@@ -38,6 +39,7 @@ export function openPostgres(
 ): DatabaseHandle {
   const pool = new pg.Pool({
     Client: PreparingClient,
+    types: typeParsers,
     connectionString: url,
     max: poolSize,
     connectionTimeoutMillis: 2_500,

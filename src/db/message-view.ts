@@ -1,11 +1,41 @@
 import type { Selectable } from 'kysely';
 import type { InboundMessagesTable } from './schema.ts';
 
+/** What `showMessage` shows, by column. */
+export const viewColumns = [
+  'id',
+  'tenant_id',
+  'channel',
+  'channel_message_id',
+  'channel_thread_id',
+  'external_identity',
+  'text',
+  'attachments',
+  'channel_metadata',
+  'idempotency_key',
+  'status',
+  'trust_level',
+  'user_id',
+  'route_target',
+  'route_target_id',
+  'error',
+  'created_at',
+  'updated_at',
+  'event_id',
+  'channel_id',
+  'endpoint_id',
+  'route_id',
+  'display_name',
+  'recipient',
+  'sent_at',
+  'vouched',
+] as const satisfies readonly (keyof InboundMessagesTable)[];
+
 /**
  * A message as the API answers it and as a target receives it: the contract's fields, and ours
  * beyond them at the end.
  */
-export function showMessage(row: Selectable<InboundMessagesTable>) {
+export function showMessage(row: Pick<Selectable<InboundMessagesTable>, (typeof viewColumns)[number]>) {
   return {
     id: row.id,
     tenantId: row.tenant_id,

@@ -40,7 +40,7 @@ export async function releaseNext(trx: Transaction<Database>, ended: readonly Ke
     cross join lateral (
       select id, blocked from deliveries n
       where n.tenant_id = k.tenant_id and n.ordering_key = k.ordering_key
-        and n.state in ('pending', 'running', 'awaiting')
+        and n.finished_at is null
       order by n.blocked, n.seq, n.id limit 1
     ) next
     where d.tenant_id = k.tenant_id and d.id = next.id and next.blocked

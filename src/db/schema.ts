@@ -16,6 +16,7 @@ export interface Database {
   deliveries: DeliveriesTable;
   attempts: AttemptsTable;
   workers: WorkersTable;
+  claims: ClaimsTable;
   jobs: JobsTable;
   retention_marks: RetentionMarksTable;
 }
@@ -217,6 +218,7 @@ export interface DeliveriesTable {
   job_id: string | null;
   channel_id: string | null;
   overdue: Generated<boolean>;
+  outdated: Generated<boolean>;
   result: NullableJson;
   error: NullableJson;
   created_at: Timestamp;
@@ -238,6 +240,13 @@ export interface AttemptsTable {
   response: string | null;
   started_at: Date;
   duration_ms: number;
+}
+
+export interface ClaimsTable {
+  id: Generated<string>;
+  look_at: Date;
+  tenant_ids: string[];
+  delivery_ids: string[];
 }
 
 export interface WorkersTable {

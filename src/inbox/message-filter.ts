@@ -1,6 +1,7 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely';
 import { z } from 'zod';
 import { madeWithin, timeRange } from '../db/made-within.ts';
+import { hasMessageStatus, selectMessages, withStatus } from '../db/message-status.ts';
 import { all, countRows, withinSlice, type BoundedCount, type Slice } from '../db/slices.ts';
 import type { Database } from '../db/schema.ts';
 import type { InboundMessage } from './messages.ts';
@@ -24,7 +25,7 @@ function conditionsOf(tenantId: string, filter: MessageConditions, slice: Pick<S
   const { channelId, routeId, ids } = filter;
   const conditions: RawBuilder<unknown>[] = [
     sql`m.tenant_id = ${tenantId}::uuid`,
-    status === undefined ? sql`m.status <> 'received'` : sql`m.status = ${status}`,
+    status === undefined ? sql`m.status <> 'received'` : hasMessageStatus(status),
     ...(channelId === undefined ? [] : [sql`m.channel_id = ${channelId}::uuid`]),
     ...(routeId === undefined ? [] : [sql`m.route_id = ${routeId}::uuid`]),
     ...(ids === undefined ? [] : [sql`m.id = any(${ids}::uuid[])`]),
@@ -50,11 +51,10 @@ export async function takeMessages(
   filter: MessageConditions,
   slice: Slice,
 ): Promise<InboundMessage[]> {
-  return await db
-    .selectFrom('inbound_messages as m')
-    .selectAll()
+  const rows = await selectMessages(db, tenantId)
     .where(conditionsOf(tenantId, filter, slice))
     .orderBy('m.id')
     .limit(slice.limit)
     .execute();
+  return rows.map(withStatus);
 }

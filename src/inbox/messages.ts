@@ -1,5 +1,6 @@
 import type { Kysely, Selectable } from 'kysely';
-import type { Database, InboundMessagesTable, MessageStatus } from '../db/schema.ts';
+import { hasMessageStatus, selectMessages, withStatus } from '../db/message-status.ts';
+import type { Database, InboundMessagesTable } from '../db/schema.ts';
 import { notFound } from '../lib/errors.ts';
 
 export type InboundMessage = Selectable<InboundMessagesTable>;
@@ -17,25 +18,18 @@ export async function listMessages(
   tenantId: string,
   filter: MessageFilter,
 ): Promise<InboundMessage[]> {
-  return await db
-    .selectFrom('inbound_messages')
-    .selectAll()
-    .where('tenant_id', '=', tenantId)
-    .$if(filter.status !== undefined, (query) => query.where('status', '=', filter.status as MessageStatus))
-    .orderBy('id', 'desc')
+  const rows = await selectMessages(db, tenantId)
+    .$if(filter.status !== undefined, (query) => query.where(hasMessageStatus(filter.status ?? '')))
+    .orderBy('m.id', 'desc')
     .limit(filter.limit)
     .offset(filter.offset)
     .execute();
+  return rows.map(withStatus);
 }
 
 /** @throws PostroomError `not_found`. */
 export async function getMessage(db: Kysely<Database>, tenantId: string, id: string): Promise<InboundMessage> {
-  const row = await db
-    .selectFrom('inbound_messages')
-    .selectAll()
-    .where('tenant_id', '=', tenantId)
-    .where('id', '=', id)
-    .executeTakeFirst();
+  const row = await selectMessages(db, tenantId).where('m.id', '=', id).executeTakeFirst();
   if (!row) throw notFound('message', ['path', 'message_id']);
-  return row;
+  return withStatus(row);
 }

@@ -1,5 +1,6 @@
 import { sql, type Kysely, type Transaction } from 'kysely';
 import { dropHolds, lockKeys, releaseNext } from '../db/ordering-keys.ts';
+import { messageStatus } from '../db/message-status.ts';
 import type { Database, DeliveryState } from '../db/schema.ts';
 import type { BoundedCount } from '../db/slices.ts';
 import { countMessages, messageFilter, takeMessages, type MessageConditions } from '../inbox/message-filter.ts';
@@ -118,9 +119,18 @@ async function rerouteLocked(
   const ids = left.map((delivery) => delivery.id);
   await cancelWaiting(trx, tenantId, ids, 'rerouted');
   await dropHolds(trx, tenantId, ids);
+  await outdate(trx, tenantId, movingIds);
   await storeDecisions(trx, moving, context.now(), context.orderOf);
   await releaseNext(trx, [...left, ...newKeys]);
   return result;
+}
+
+/** What was delivered before says nothing any more of how the message fares. */
+async function outdate(trx: Transaction<Database>, tenantId: string, messageIds: ReadonlySet<string>): Promise<void> {
+  await sql`update deliveries set outdated = true
+    where tenant_id = ${tenantId} and message_id = any(${[...messageIds]}::uuid[]) and state = 'succeeded'`.execute(
+    trx,
+  );
 }
 
 function inOrderOfArrival(messages: readonly Message[]): Message[] {
@@ -207,8 +217,8 @@ async function findBusy(
 ): Promise<Set<string>> {
   const busy = new Set(open.filter((one) => one.state !== 'dead' && !waiting.has(one.id)).map((one) => one.message_id));
   const { rows } = await sql<{ id: string; status: string }>`
-    select id, status from inbound_messages where tenant_id = ${tenantId}
-      and id = any(${changed.map(({ message }) => message.id)}::uuid[]) order by id for update skip locked`.execute(
+    select m.id, ${messageStatus} as status from inbound_messages m where m.tenant_id = ${tenantId}
+      and m.id = any(${changed.map(({ message }) => message.id)}::uuid[]) order by m.id for update skip locked`.execute(
     trx,
   );
   const statuses = new Map(rows.map((row) => [row.id, row.status]));

@@ -1,5 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 import type { Database } from '../db/schema.ts';
+import { isWaiting, lane, noTarget } from './to-run.ts';
 
 /** Counts end here, each by itself: beyond it, "many" is answer enough. */
 const most = 10_000;
@@ -39,12 +40,20 @@ export async function countDeliveries(db: Kysely<Database>): Promise<DeliveryBac
         as "blocked",
       (select count(*) filter (where state = 'pending') from (select state from deliveries where held limit ${most}) h)::int
         as "held",
-      (select count(*) from (select from deliveries where state = 'running' limit ${most}) r)::int as "running",
-      (select count(*) from (select from deliveries where state = 'awaiting' limit ${most}) a)::int as "awaiting",
-      (select count(*) from (select from deliveries where state = 'dead' limit ${most}) d)::int as "dead"`.execute(db);
+      (select count(*) from (${running} limit ${most}) r)::int as "running",
+      (select count(*) from (select from deliveries where state = 'awaiting' and finished_at is null and on_deadline is not null limit ${most}) a)::int as "awaiting",
+      (select count(*) from (select from deliveries where state = 'dead' and finished_at is not null and error is not null limit ${most}) d)::int as "dead"`.execute(
+    db,
+  );
   const settled = rows[0] as (typeof rows)[number];
   return { ...settled, ...(await countPending(db)) };
 }
+
+/** By the notes of the claims: no index knows what runs. */
+const running = sql`select distinct d.tenant_id, d.id
+  from claims cross join lateral unnest(tenant_ids, delivery_ids) as c(tenant_id, id)
+  join deliveries d on d.tenant_id = c.tenant_id and d.id = c.id
+  where d.state = 'running'`;
 
 interface Pending {
   readonly due: number;
@@ -60,7 +69,6 @@ interface Page extends Pending {
 }
 
 const none: Pending = { due: 0, broken: 0, scheduled: 0, oldestDueSeconds: null };
-const noTarget = '00000000-0000-0000-0000-000000000000';
 
 /** Goes through the lanes page by page, so that others get at the embedded database in between. */
 async function countPending(db: Kysely<Database>): Promise<Pending> {
@@ -90,19 +98,16 @@ async function countPage(
   after: { readonly tenant: string; readonly lane: string },
   sum: Pending,
 ): Promise<Page> {
-  const waits = sql`d.state = 'pending' and not d.held and not d.blocked`;
-  // Literal, as it is in the index: a parameter would not be found there.
-  const lane = sql.raw(`coalesce(d.target_id, '${noTarget}'::uuid)`);
-  const inLane = sql`from deliveries d where ${waits} and d.tenant_id = k.tenant_id and ${lane} = k.lane`;
+  const inLane = sql`from deliveries d where ${isWaiting} and d.tenant_id = k.tenant_id and ${lane} = k.lane`;
   const { rows } = await sql<Page>`
     with recursive lanes(tenant_id, lane, due_at, n) as (
       (select d.tenant_id, ${lane}, d.run_at, 1 from deliveries d
-        where ${waits} and (d.tenant_id, ${lane}) > (${after.tenant}::uuid, ${after.lane}::uuid)
+        where ${isWaiting} and (d.tenant_id, ${lane}) > (${after.tenant}::uuid, ${after.lane}::uuid)
         order by d.tenant_id, ${lane}, d.run_at limit 1)
       union all
       select f.tenant_id, f.lane, f.run_at, l.n + 1 from lanes l cross join lateral (
         select d.tenant_id, ${lane} as lane, d.run_at from deliveries d
-        where ${waits} and (d.tenant_id, ${lane}) > (l.tenant_id, l.lane)
+        where ${isWaiting} and (d.tenant_id, ${lane}) > (l.tenant_id, l.lane)
         order by d.tenant_id, ${lane}, d.run_at limit 1) f
       where l.n < ${pageLanes}
     ), known as materialized (

@@ -90,7 +90,8 @@ export async function expireAwaiting(db: Kysely<Database>, observe?: CallbackObs
 async function settleLeftCallbacks(db: Kysely<Database>, observe: CallbackObserver | undefined): Promise<number> {
   const { rows } = await sql<Claim & { callback: unknown }>`
     select ${columns}, d.callback from deliveries d
-    where d.state = 'awaiting' and d.callback is not null order by d.tenant_id, d.id limit 500`.execute(db);
+    where d.state = 'awaiting' and d.on_deadline is not null and d.callback is not null
+    order by d.tenant_id, d.id limit 500`.execute(db);
   return await settleCallbacks(
     db,
     rows.map(({ callback, ...claim }) => ({ claim, callback })),
@@ -101,7 +102,9 @@ async function settleLeftCallbacks(db: Kysely<Database>, observe: CallbackObserv
 async function expireDeadlines(db: Kysely<Database>, observe: CallbackObserver | undefined): Promise<number> {
   const { rows } = await sql<Claim & { on_deadline: string | null }>`
     select ${columns}, d.on_deadline from deliveries d
-    where d.state = 'awaiting' and d.run_at < now() and d.callback is null order by d.run_at limit 500`.execute(db);
+    where d.state = 'awaiting' and d.finished_at is null and d.on_deadline is not null and d.run_at < now()
+      and d.callback is null
+    order by d.run_at limit 500`.execute(db);
   if (rows.length === 0) return 0;
   const work = await loadWork(db, rows);
   const completions = rows.map((claim, index): Completion => {

@@ -1,5 +1,6 @@
-import { sql, type Kysely } from 'kysely';
+import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { Database } from '../db/schema.ts';
+import { firstLane, isInLane, isWaiting, lane, noTarget } from './to-run.ts';
 
 /** A delivery that this worker holds under a lease. `fence` is what it must show to complete it. */
 export interface Claim {
@@ -38,6 +39,8 @@ export interface ClaimRequest {
   readonly load: readonly LaneLoad[];
   /** Where the last claim left off. */
   readonly position: Position;
+  /** Earlier claims of which everything has ended. */
+  readonly done?: readonly string[];
 }
 
 /** A place in the round of tenants, and of the targets of each that has many. */
@@ -50,15 +53,15 @@ export interface Position {
 
 export interface Claimed {
   readonly claims: readonly Claim[];
+  /** Names the claim, until everything of it has ended; null where nothing was claimed. */
+  readonly claimId: string | null;
   readonly position: Position;
   /** Whether every tenant has been looked at since the round began. */
   readonly isRound: boolean;
 }
 
-const noTarget = '00000000-0000-0000-0000-000000000000';
-/** Literal, as it is in the index: a parameter would not be found there. */
-const first = sql.raw(`'${noTarget}'::uuid`);
-const lane = sql`coalesce(d.target_id, ${first})`;
+/** The order of the index, in full: with less PostgreSQL may take another one, and walk past all that has ended. */
+const inOrder = sql`d.tenant_id, ${lane}, d.run_at, d.id`;
 const maxTenants = 64;
 const maxLanes = 16;
 /** Deliveries to one target that run at once, over all processes, where its policy does not say. */
@@ -74,19 +77,19 @@ export const defaultConcurrency = 16;
 export async function claimDeliveries(db: Kysely<Database>, request: ClaimRequest): Promise<Claimed> {
   const { worker, free, leaseSeconds, workers, rank, load, position } = request;
   const cursors = Object.entries(position.targets);
-  const { rows } = await sql<Claim & { scan: Scan }>`/* prepare claim_deliveries */
+  const { rows } = await sql<Claim & { scan: Scan | null }>`/* prepare claim_deliveries */
     with recursive broken as materialized (
       select tenant_id, id from targets
       where breaker <> 'closed' and breaker_until <= now() and status = 'active'
       for update skip locked
     ), tenants(tenant_id, n) as (
-      (select tenant_id, 1 from deliveries
-        where state = 'pending' and not held and not blocked and tenant_id >= ${after(position.tenant)}::uuid
-        order by tenant_id limit 1)
+      (select d.tenant_id, 1 from deliveries d
+        where ${isWaiting} and d.tenant_id >= ${after(position.tenant)}::uuid
+        order by ${inOrder} limit 1)
       union all
       select (select d.tenant_id from deliveries d
-        where d.state = 'pending' and not d.held and not d.blocked and d.tenant_id > t.tenant_id
-        order by d.tenant_id limit 1), t.n + 1
+        where ${isWaiting} and d.tenant_id > t.tenant_id
+        order by ${inOrder} limit 1), t.n + 1
       from tenants t where t.tenant_id is not null and t.n < ${maxTenants}
     ), lanes as materialized (
       select t.tenant_id, l.lane, l.due_at
@@ -96,14 +99,12 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
       cross join lateral (
         with recursive s(lane, due_at, n) as (
           (select ${lane}, d.run_at, 1 from deliveries d
-            where d.state = 'pending' and not d.held and not d.blocked and d.tenant_id = t.tenant_id
-              and ${lane} >= coalesce(c.lane, ${first})
+            where ${isWaiting} and d.tenant_id = t.tenant_id and ${lane} >= coalesce(c.lane, ${firstLane})
             order by ${lane}, d.run_at limit 1)
           union all
           select f.lane, f.run_at, s.n + 1 from s cross join lateral (
             select ${lane} as lane, d.run_at from deliveries d
-            where d.state = 'pending' and not d.held and not d.blocked and d.tenant_id = t.tenant_id
-              and ${lane} > s.lane
+            where ${isWaiting} and d.tenant_id = t.tenant_id and ${lane} > s.lane
             order by ${lane}, d.run_at limit 1) f
           where s.n < ${maxLanes}
         ) select lane, due_at from s
@@ -129,12 +130,11 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
       cross join lateral (select coalesce((t.policy->>'concurrency')::int, ${defaultConcurrency}) as most) p
       where l.due_at <= now()
     ), found as materialized (
-      select q.tenant_id, q.lane, d.id, d.run_at
+      select q.tenant_id, q.lane, d.id, d.run_at, d.place
       from quotas q
       cross join lateral (
-        select d.id, d.run_at from deliveries d
-        where d.state = 'pending' and not d.held and not d.blocked and d.tenant_id = q.tenant_id
-          and ${lane} = q.lane and d.run_at <= now()
+        select d.id, d.run_at, d.ctid as place from deliveries d
+        where ${isWaiting} and d.tenant_id = q.tenant_id and ${lane} = q.lane and d.run_at <= now()
         order by d.run_at, d.id
         limit least(q.quota, ceil(${free}::float8 / (select count(*) from quotas where quota > 0))::int)
         for update skip locked
@@ -143,16 +143,22 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
     ), laned as (
       select *, row_number() over (partition by tenant_id, lane order by run_at, id) as turn from found
     ), due as (
-      select tenant_id, id, lane from (
+      select tenant_id, id, lane, place from (
         select *, row_number() over (partition by tenant_id order by turn, lane) as tenant_turn from laned
       ) fair order by tenant_turn, run_at limit ${free}
     ), claimed as (
       update deliveries d set state = 'running', fence = d.fence + 1, attempts = d.attempts + 1, callback = null,
         lease_owner = ${worker}, lease_until = now() + ${leaseSeconds}::int * interval '1 second', updated_at = now()
-      from due
-      where d.tenant_id = due.tenant_id and d.id = due.id
+      where d.ctid = any(array(select place from due))
       returning d.tenant_id, d.id, d.message_id, d.route_id, d.target_id, d.handler_kind, d.ordering_key, d.attempts,
         d.fence::text, d.replay_of, d.created_at, d.run_at
+    ), noted as (
+      insert into claims (look_at, tenant_ids, delivery_ids)
+      select now() + ${leaseSeconds}::int * interval '1 second', array_agg(tenant_id), array_agg(id) from claimed
+      having count(*) > 0
+      returning id
+    ), forgotten as (
+      delete from claims where id = any(${[...(request.done ?? [])]}::bigint[])
     ), probing as (
       update targets t set breaker = 'half_open', updated_at = now(),
         breaker_until = now() + ${leaseSeconds}::int * interval '1 second'
@@ -160,24 +166,27 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
       from broken b, due
       where t.tenant_id = b.tenant_id and t.id = b.id and due.tenant_id = b.tenant_id and due.lane = b.id
     )
-    select s.scan, c.* from (
+    select case when c.n is null or c.n = 1 then s.scan end as scan, c.* from (
       select json_build_object(
+        'claim', (select id::text from noted),
         'tenants', (select count(tenant_id) from tenants),
         'lastTenant', (select max(tenant_id::text) from tenants),
         'targets', (select json_object_agg(f.tenant_id, f.last) from (
           select tenant_id, max(lane::text) as last from lanes group by tenant_id having count(*) >= ${maxLanes}) f)
       ) as scan) s
-    left join claimed c on true`.execute(db);
-  const scan = rows[0]?.scan;
+    left join (select row_number() over () as n, * from claimed) c on true`.execute(db);
+  const scan = rows.find((row) => row.scan !== null)?.scan;
   const isRound = !scan || scan.tenants < maxTenants;
   return {
     claims: rows.filter((row) => row.id !== null).sort((a, b) => (a.id < b.id ? -1 : 1)),
+    claimId: scan?.claim ?? null,
     position: { tenant: isRound ? null : scan.lastTenant, targets: scan?.targets ?? {} },
     isRound,
   };
 }
 
 interface Scan {
+  readonly claim: string | null;
   readonly tenants: number;
   readonly lastTenant: string | null;
   readonly targets: Record<string, string> | null;
@@ -213,20 +222,67 @@ export async function renewLeases(
   return new Set(rows.map((row) => row.id));
 }
 
+/** How many claims, and how many deliveries, one statement looks at. */
+const maxClaims = 200;
+const maxLost = 1_000;
+
 /**
  * Takes back deliveries whose worker showed no sign of life until the lease ended: they are due at
- * once, and the lost try is logged.
+ * once, and the lost try is logged. Each claim has left a note of where to look; it goes when nothing
+ * of the claim runs any more.
  *
- * @param all true takes back every running delivery: at the start of the only process there is.
  * @returns how many.
  */
-export async function reapExpiredLeases(db: Kysely<Database>, all = false): Promise<number> {
+export async function reapExpiredLeases(db: Kysely<Database>): Promise<number> {
   const { rows } = await sql<{ count: number }>`
-    with lost as (
-      select tenant_id, id from deliveries
-      where state = 'running' and (lease_until < now() or ${all})
-      order by lease_until limit 1000 for update skip locked
-    ), freed as (
+    with looked as materialized (
+      select id, tenant_ids, delivery_ids from claims
+      where look_at < now() order by look_at limit ${maxClaims} for update skip locked
+    ), running as materialized (
+      select l.id as claim_id, d.tenant_id, d.id, d.lease_until
+      from looked l cross join lateral unnest(l.tenant_ids, l.delivery_ids) as c(tenant_id, id)
+      join deliveries d on d.tenant_id = c.tenant_id and d.id = c.id
+      where d.state = 'running'
+    ), ${takeBack(sql`
+      select d.tenant_id, d.id from deliveries d
+      join (select distinct tenant_id, id from running where lease_until < now()) r
+        on r.tenant_id = d.tenant_id and r.id = d.id
+      where d.state = 'running' and d.lease_until < now()
+      limit ${maxLost} for update of d skip locked`)}, still as materialized (
+      select claim_id, min(lease_until) as lease_until from running r
+      where not exists (select from freed f where f.tenant_id = r.tenant_id and f.id = r.id)
+      group by claim_id
+    ), noted as (
+      update claims c set look_at = greatest(s.lease_until, now() + interval '1 second')
+      from still s where c.id = s.claim_id
+    ), forgotten as (
+      delete from claims c using looked l
+      where c.id = l.id and not exists (select from still s where s.claim_id = l.id)
+    )
+    select count(*)::int as count from freed`.execute(db);
+  return rows[0]?.count ?? 0;
+}
+
+/**
+ * Takes back what runs without a sign of life, wherever it is: what a process of an earlier version
+ * left, which makes no note of its claims. This reads all that waits, so it is for now and then.
+ *
+ * @param all true takes back all that runs: at the start of the only process there is.
+ * @returns how many.
+ */
+export async function sweepExpiredLeases(db: Kysely<Database>, all = false): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    with ${takeBack(sql`
+      select d.tenant_id, d.id from deliveries d
+      where ${isInLane} and d.state = 'running' and (d.lease_until < now() or ${all})
+      limit ${maxLost} for update skip locked`)}
+    select count(*)::int as count from freed`.execute(db);
+  return rows[0]?.count ?? 0;
+}
+
+/** Expressions of a `with`: what `lost` finds is `freed`, and logged. */
+function takeBack(lost: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`lost as materialized (${lost}), freed as (
       update deliveries d set state = 'pending', run_at = now(), lease_owner = null, lease_until = null
       from lost, deliveries before
       where d.tenant_id = lost.tenant_id and d.id = lost.id
@@ -238,9 +294,7 @@ export async function reapExpiredLeases(db: Kysely<Database>, all = false): Prom
         '{"code":"lease_expired","message":"the worker showed no sign of life until its lease ended"}',
         updated_at, least(extract(epoch from now() - updated_at) * 1000, 2147483647)::int
       from freed on conflict do nothing
-    )
-    select count(*)::int as count from freed`.execute(db);
-  return rows[0]?.count ?? 0;
+    )`;
 }
 
 /** Gives back what was claimed and not started; it does not count as a try. */
@@ -252,4 +306,9 @@ export async function releaseClaims(db: Kysely<Database>, claims: readonly Claim
     from unnest(${claims.map((c) => c.tenant_id)}::uuid[], ${claims.map((c) => c.id)}::uuid[],
       ${claims.map((c) => c.fence)}::bigint[]) as r(tenant_id, id, fence)
     where d.tenant_id = r.tenant_id and d.id = r.id and d.fence = r.fence and d.state = 'running'`.execute(db);
+}
+
+/** Forgets claims of which everything has ended. */
+export async function forgetClaims(db: Kysely<Database>, done: readonly string[]): Promise<void> {
+  if (done.length > 0) await sql`delete from claims where id = any(${[...done]}::bigint[])`.execute(db);
 }

@@ -48,7 +48,7 @@ export function createCompleter(db: Kysely<Database>): Completer {
 }
 
 /**
- * Ends tries: delivery, attempt and message in one commit. Only the worker that shows the latest
+ * Ends tries: delivery and attempt in one commit, and the message too where the delivery is dead. Only the worker that shows the latest
  * fencing number is heard; the attempt of another is logged as `superseded` and changes nothing.
  * Where a delivery with an ordering key has ended, the next of its key is let go in the same commit.
  */
@@ -64,31 +64,39 @@ export async function completeDeliveries(db: Kysely<Database>, completions: read
 }
 
 async function writeCompletions(db: Kysely<Database>, completions: readonly Completion[]): Promise<Counted[]> {
-  const rows = completions.map(({ claim, ...ended }) => ({
-    tenant_id: claim.tenant_id,
-    id: claim.id,
-    fence: claim.fence,
-    number: claim.attempts,
-    worker: ended.worker,
-    from_state: ended.from,
-    outcome: ended.outcome,
-    on_deadline: ended.onDeadline,
-    holds_key: ended.holdsKey,
-    delay_ms: ended.delayMs,
-    result: ended.result,
-    error: ended.error,
-    status_code: ended.statusCode,
-    response: ended.response,
-    started_at: ended.startedAt,
-    duration_ms: Math.round(ended.durationMs),
-  }));
-  rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+  const ordered = completions.toSorted((a, b) => (a.claim.id < b.claim.id ? -1 : 1));
+  // Most tries end with little to say. What there is goes as JSON, which costs several times as much to read.
+  const details = ordered.flatMap(({ result, error, ...ended }, n) => {
+    const said = {
+      on_deadline: ended.onDeadline ?? undefined,
+      holds_key: ended.holdsKey || undefined,
+      delay_ms: ended.delayMs || undefined,
+      result: result && Object.keys(result).length > 0 ? result : undefined,
+      error: error ?? undefined,
+      status_code: ended.statusCode ?? undefined,
+      response: ended.response ?? undefined,
+    };
+    return Object.values(said).some((value) => value !== undefined) ? [{ n: n + 1, ...said }] : [];
+  });
+  const columnOf = (value: (completion: Completion) => string | number): string => `{${ordered.map(value).join(',')}}`;
   const result = await sql<{ id: string; callback: unknown }>`/* prepare complete_deliveries */
-    with ended as (
-      select * from json_to_recordset(${storableJson(rows)}::json) as e(
-        tenant_id uuid, id uuid, fence bigint, number int, worker text, from_state text, outcome text, delay_ms float8,
-        on_deadline text, holds_key boolean, result jsonb, error jsonb, status_code int, response text,
-        started_at timestamptz, duration_ms int)
+    with ended as materialized (
+      select e.*, d.on_deadline, coalesce(d.holds_key, false) as holds_key, coalesce(d.delay_ms, 0) as delay_ms,
+        case when e.outcome = 'succeeded' then coalesce(d.result, '{}') end as result, d.error, d.status_code, d.response
+      from (select
+        ${columnOf(({ claim }) => claim.tenant_id)}::uuid[] as tenant_ids, ${columnOf(({ claim }) => claim.id)}::uuid[] as ids,
+        ${columnOf(({ claim }) => claim.fence)}::bigint[] as fences, ${columnOf(({ claim }) => claim.attempts)}::int[] as numbers,
+        ${ordered.map(({ worker }) => worker)}::text[] as workers, ${columnOf(({ from }) => from)}::text[] as from_states,
+        ${columnOf(({ outcome }) => outcome)}::text[] as outcomes,
+        ${columnOf(({ startedAt }) => startedAt.getTime())}::float8[] as starts,
+        ${columnOf(({ durationMs }) => Math.round(durationMs))}::int[] as durations
+        -- So that the rows are looked up by key: whoever knew how many there are would read a small table from end to end.
+        offset 0
+      ) g cross join lateral unnest(g.tenant_ids, g.ids, g.fences, g.numbers, g.workers, g.from_states, g.outcomes,
+        g.starts, g.durations) with ordinality as e(tenant_id, id, fence, number, worker, from_state, outcome, started_ms, duration_ms, n)
+      left join json_to_recordset(${storableJson(details)}::json) as d(
+        n bigint, on_deadline text, holds_key boolean, delay_ms float8, result jsonb, error jsonb, status_code int,
+        response text) on d.n = e.n
     ), updated as (
       update deliveries d set
         state = case e.outcome when 'retry' then 'pending' else e.outcome end,
@@ -100,26 +108,33 @@ async function writeCompletions(db: Kysely<Database>, completions: readonly Comp
         result = e.result, error = e.error, lease_owner = null, lease_until = null, updated_at = now()
       from ended e
       where d.tenant_id = e.tenant_id and d.id = e.id and d.fence = e.fence and d.state = e.from_state
-      returning d.tenant_id, d.id, d.message_id, d.state, d.error, d.callback
+      returning d.tenant_id, d.id, d.message_id, d.state, d.error, d.callback, e.n
+    ), tries as (
+      select e.tenant_id, e.id as delivery_id, e.fence, e.number, e.worker,
+        case when u.n is null then 'superseded' else e.outcome end as outcome, e.status_code, e.error, e.response,
+        to_timestamp(e.started_ms / 1000) as started_at, e.duration_ms, e.from_state
+      from ended e left join updated u on u.n = e.n
     ), logged as (
+      -- Of a try that ran until now nothing was logged before, so no conflict has to be looked for.
+      insert into attempts (tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response,
+        started_at, duration_ms)
+      select tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response, started_at,
+        duration_ms
+      from tries where from_state = 'running' and outcome <> 'superseded'
+    ), logged_later as (
       insert into attempts as a (tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response,
         started_at, duration_ms)
-      select e.tenant_id, e.id, e.fence, e.number, e.worker,
-        case when u.id is null then 'superseded' else e.outcome end,
-        e.status_code, e.error, e.response, e.started_at, e.duration_ms
-      from ended e left join updated u on u.tenant_id = e.tenant_id and u.id = e.id
+      select tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response, started_at,
+        duration_ms
+      from tries where from_state <> 'running' or outcome = 'superseded'
       on conflict (tenant_id, delivery_id, fence) do update set
         outcome = excluded.outcome, error = excluded.error,
         duration_ms = least(greatest(extract(epoch from now() - a.started_at) * 1000, 0), 2147483647)::int
       where a.outcome = 'awaiting' and excluded.outcome <> 'superseded'
     ), told as (
-      update inbound_messages m set
-        status = case u.state when 'succeeded' then 'processed' else 'failed' end,
-        error = case u.state when 'succeeded' then null else u.error end,
-        updated_at = now()
+      update inbound_messages m set status = 'failed', error = u.error, updated_at = now()
       from updated u
-      where m.tenant_id = u.tenant_id and m.id = u.message_id and u.state in ('succeeded', 'dead')
-        and not (u.state = 'dead' and m.status = 'processed')
+      where m.tenant_id = u.tenant_id and m.id = u.message_id and u.state = 'dead' and m.status in ('routed', 'failed')
     )
     select id, callback from updated`.execute(db);
   const counted = new Map(result.rows.map((row) => [row.id, row.callback]));

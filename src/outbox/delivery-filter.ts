@@ -2,7 +2,8 @@ import { sql, type Kysely, type RawBuilder } from 'kysely';
 import { z } from 'zod';
 import { madeWithin, timeRange } from '../db/made-within.ts';
 import { all, countRows, withinSlice, type BoundedCount, type Slice } from '../db/slices.ts';
-import type { Database } from '../db/schema.ts';
+import type { Database, DeliveryState } from '../db/schema.ts';
+import { isInLane } from './to-run.ts';
 
 export const deliveryStates = ['pending', 'running', 'awaiting', 'succeeded', 'dead', 'cancelled'] as const;
 /** Those in which nothing more happens to a delivery. */
@@ -36,6 +37,16 @@ export const endedFilter = z.strictObject({
 export type EndedFilter = z.output<typeof endedFilter>;
 export type DeliveryConditions = z.output<typeof deliveryFilter> & { readonly replayed?: boolean | undefined };
 
+/** What a state says in the words of the indexes. */
+const indexOf: Record<DeliveryState, RawBuilder<unknown>[]> = {
+  pending: [sql`d.finished_at is null`],
+  running: [isInLane],
+  awaiting: [sql`d.finished_at is null and d.on_deadline is not null`],
+  succeeded: [],
+  dead: [sql`d.finished_at is not null and d.error is not null`],
+  cancelled: [sql`d.finished_at is not null and d.error is not null`],
+};
+
 /** The conditions of a filter, on `deliveries as d`. */
 export function deliveryConditions(tenantId: string, filter: DeliveryConditions): RawBuilder<unknown>[] {
   const { state, targetId, routeId, messageId, provider, reason, handlerKind, replayed } = filter;
@@ -43,7 +54,7 @@ export function deliveryConditions(tenantId: string, filter: DeliveryConditions)
     and r.message_id = d.message_id and r.replay_of = d.id and r.state not in ('dead', 'cancelled'))`;
   return [
     sql`d.tenant_id = ${tenantId}::uuid`,
-    ...(state === undefined ? [] : [sql`d.state = ${state}`]),
+    ...(state === undefined ? [] : [sql`d.state = ${state}`, ...indexOf[state]]),
     ...(targetId === undefined ? [] : [sql`d.target_id = ${targetId}::uuid`]),
     ...(routeId === undefined ? [] : [sql`d.route_id = ${routeId}::uuid`]),
     ...(messageId === undefined ? [] : [sql`d.message_id = ${messageId}::uuid`]),

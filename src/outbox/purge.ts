@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely';
 import { lockKeys, releaseNext } from '../db/ordering-keys.ts';
+import { keepMessageStatus } from '../db/message-status.ts';
 import type { Database } from '../db/schema.ts';
 import { endedStates } from './delivery-filter.ts';
 
@@ -25,6 +26,11 @@ export async function purgeDeliveries(
   if (deliveries.length === 0) return 0;
   const holding = deliveries.filter((delivery) => delivery.holds_key);
   await lockKeys(trx, holding);
+  await keepMessageStatus(
+    trx,
+    tenantId,
+    deliveries.map((delivery) => delivery.id),
+  );
   const { rows } = await sql<{ count: number }>`
     with removed as (
       delete from deliveries where tenant_id = ${tenantId}

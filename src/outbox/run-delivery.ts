@@ -1,5 +1,7 @@
-import type { Kysely, Selectable } from 'kysely';
-import { showMessage } from '../db/message-view.ts';
+import { sql, type Kysely, type RawBuilder, type Selectable } from 'kysely';
+import { processedAt, withStatus } from '../db/message-status.ts';
+import { showMessage, viewColumns } from '../db/message-view.ts';
+import type { z } from 'zod';
 import type { Database, InboundMessagesTable, RoutesTable, TargetsTable } from '../db/schema.ts';
 import { AwaitingCallback, type Handler, type HandlerContext, type HandlerRun } from '../handler.ts';
 import { PermanentError } from '../lib/errors.ts';
@@ -16,10 +18,28 @@ import { openTargetSecrets } from './targets.ts';
 
 const longestWaitMs = 30 * 86_400_000;
 
+const messageColumns = [
+  ...viewColumns.map((column) => `m.${column}` as const),
+  'm.traceparent',
+  'm.blanked_at',
+] as const;
+
+/** A message, and who it was taken to be from when it was routed. */
+type WorkMessage = Pick<
+  Selectable<InboundMessagesTable>,
+  (typeof viewColumns)[number] | 'traceparent' | 'blanked_at'
+> & {
+  readonly identity: {
+    readonly linkId?: string;
+    readonly agentSpecId?: string | null;
+    readonly verified?: boolean;
+  } | null;
+};
+
 /** What a claimed delivery is about, as far as it still exists. */
 export interface Work {
   readonly claim: Claim;
-  readonly message: Selectable<InboundMessagesTable> | undefined;
+  readonly message: WorkMessage | undefined;
   readonly route: Selectable<RoutesTable> | undefined;
   readonly target: Selectable<TargetsTable> | undefined;
 }
@@ -28,12 +48,7 @@ export interface Work {
 export async function loadWork(db: Kysely<Database>, claims: readonly Claim[]): Promise<Work[]> {
   const tenants = unique(claims.map((claim) => claim.tenant_id));
   const [messages, routes, targets] = await Promise.all([
-    db
-      .selectFrom('inbound_messages')
-      .selectAll()
-      .where('tenant_id', 'in', tenants)
-      .where('id', 'in', unique(claims.map((claim) => claim.message_id)))
-      .execute(),
+    loadMessages(db, tenants, claims),
     loadByIds(
       db,
       'routes',
@@ -57,6 +72,27 @@ export async function loadWork(db: Kysely<Database>, claims: readonly Claim[]): 
   }));
 }
 
+async function loadMessages(
+  db: Kysely<Database>,
+  tenants: readonly string[],
+  claims: readonly Claim[],
+): Promise<WorkMessage[]> {
+  const query = db
+    .selectFrom('inbound_messages as m')
+    .select(messageColumns)
+    .select(sql<WorkMessage['identity']>`m.decision->'identity'`.as('identity'))
+    .where(isAmong('m.tenant_id', tenants))
+    .where(
+      isAmong(
+        'm.id',
+        claims.map((claim) => claim.message_id),
+      ),
+    );
+  // Only what is repeated may have been delivered before.
+  if (!claims.some((claim) => claim.replay_of !== null)) return await query.execute();
+  return (await query.select(processedAt).execute()).map(withStatus);
+}
+
 async function loadByIds<Table extends 'routes' | 'targets'>(
   db: Kysely<Database>,
   table: Table,
@@ -68,9 +104,14 @@ async function loadByIds<Table extends 'routes' | 'targets'>(
   const query = db
     .selectFrom(table as 'routes')
     .selectAll()
-    .where('tenant_id', 'in', tenants)
-    .where('id', 'in', wanted);
+    .where(isAmong('tenant_id', tenants))
+    .where(isAmong('id', wanted));
   return (await query.execute()) as unknown as Selectable<Database[Table]>[];
+}
+
+/** As one parameter: hundreds of them take longer to read than the rows. */
+function isAmong(column: string, ids: readonly string[]): RawBuilder<boolean> {
+  return sql`${sql.ref(column)} = any(${ids}::uuid[])`;
 }
 
 function unique(ids: readonly string[]): string[] {
@@ -88,9 +129,23 @@ export interface RunContext {
   readonly tracing?: Tracing;
 }
 
+const defaultPolicy = targetPolicy.parse({});
+/** A batch's deliveries share the rows of their targets and routes: each is read once. */
+const policies = new WeakMap<object, TargetPolicy>();
+const configs = new WeakMap<object, z.ZodSafeParseResult<unknown>>();
+
 /** The policy that a delivery is tried by. A target without one of its own gets the defaults. */
-export function policyOf(work: Pick<Work, 'target'>): TargetPolicy {
-  return targetPolicy.parse(work.target?.policy ?? {});
+export function policyOf({ target }: Pick<Work, 'target'>): TargetPolicy {
+  if (!target) return defaultPolicy;
+  const known = policies.get(target) ?? targetPolicy.parse(target.policy);
+  policies.set(target, known);
+  return known;
+}
+
+function configOf(handler: Handler, route: Selectable<RoutesTable>): z.ZodSafeParseResult<unknown> {
+  const known = configs.get(route) ?? handler.config.safeParse(handlerConfig(route.config));
+  configs.set(route, known);
+  return known;
 }
 
 /** Whether a delivery that dies keeps its ordering key, so that the rest of it waits. */
@@ -172,7 +227,7 @@ async function runHandler(
   if (claim.target_id !== null && (!target || target.status === 'deleted')) {
     throw new PermanentError('target_deleted', 'the target was deleted');
   }
-  const config = handler.config.safeParse(handlerConfig(route.config));
+  const config = configOf(handler, route);
   if (!config.success) throw new PermanentError('config_invalid', `the route's config: ${config.error.message}`);
 
   return await handler.run({
@@ -199,17 +254,14 @@ async function runHandler(
   });
 }
 
-function showIdentity(message: Selectable<InboundMessagesTable>): HandlerRun<unknown>['identity'] {
-  const decision = message.decision as {
-    identity?: { linkId?: string; agentSpecId?: string | null; verified?: boolean } | null;
-  } | null;
+function showIdentity(message: WorkMessage): HandlerRun<unknown>['identity'] {
   return {
     externalIdentity: message.external_identity,
     trustLevel: message.trust_level,
     userId: message.user_id,
-    agentSpecId: decision?.identity?.agentSpecId ?? null,
-    linkId: decision?.identity?.linkId ?? null,
-    verified: decision?.identity?.verified ?? false,
+    agentSpecId: message.identity?.agentSpecId ?? null,
+    linkId: message.identity?.linkId ?? null,
+    verified: message.identity?.verified ?? false,
   };
 }
 

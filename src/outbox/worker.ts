@@ -7,7 +7,17 @@ import { messageOf, PermanentError, RetryableError } from '../lib/errors.ts';
 import { createWakeup } from '../lib/wakeup.ts';
 import { createBreakers, type BreakerTarget } from './breaker.ts';
 import { expireAwaiting, settleCallbacks } from './callbacks.ts';
-import { claimDeliveries, reapExpiredLeases, releaseClaims, renewLeases, type Claim, type Position } from './claim.ts';
+import {
+  claimDeliveries,
+  forgetClaims,
+  reapExpiredLeases,
+  releaseClaims,
+  renewLeases,
+  sweepExpiredLeases,
+  type Claim,
+  type Position,
+} from './claim.ts';
+import { createClaimNotes } from './claim-notes.ts';
 import { createCompleter, type Completion, type Counted } from './complete.ts';
 import { createLanes, type LaneOwner } from './lanes.ts';
 import type { OutboxObserver } from './observe.ts';
@@ -48,10 +58,14 @@ export interface Worker {
 
 interface Running {
   readonly claim: Claim;
+  readonly claimId: string;
   readonly lane: LaneOwner | undefined;
   readonly abort: AbortController;
   started: boolean;
 }
+
+/** Every ten minutes, with leases of 30 seconds. */
+const beatsPerSweep = 60;
 
 /** The loop that claims deliveries and runs them. It never claims more than it can start. */
 export function createWorker(options: WorkerOptions): Worker {
@@ -62,18 +76,17 @@ export function createWorker(options: WorkerOptions): Worker {
   const breakers = createBreakers(db, logger, () => performance.now());
   const wakeup = createWakeup();
   const running = new Map<string, Running>();
+  const notes = createClaimNotes();
   let share: Share = { workers: 1, rank: 0 };
   let position: Position = { tenant: null, targets: {} };
+  let beats = 0;
   let stopping = false;
   let stopped = false;
   let loop: Promise<void> | undefined;
   let heartbeat: NodeJS.Timeout | undefined;
 
   async function run(): Promise<void> {
-    if (options.alone) {
-      const orphaned = await attempt('take back orphaned deliveries', () => reapExpiredLeases(db, true));
-      if (orphaned) observe?.leasesTakenBack(orphaned);
-    }
+    await sweep(options.alone);
     await attempt('join the workers', noteSelf);
     while (!stopping) {
       const more = await attempt('claim deliveries', claimAndStart);
@@ -92,6 +105,11 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   }
 
+  async function sweep(all: boolean): Promise<void> {
+    const orphaned = await attempt('take back orphaned deliveries', () => sweepExpiredLeases(db, all));
+    if (orphaned) observe?.leasesTakenBack(orphaned);
+  }
+
   async function noteSelf(): Promise<void> {
     share = await noteWorker(db, name, options.leaseSeconds);
     lanes.share(share.workers);
@@ -104,10 +122,13 @@ export function createWorker(options: WorkerOptions): Worker {
     if (free <= 0) return false;
     const { leaseSeconds } = options;
     const load = lanes.load();
-    const claimed = await claimDeliveries(db, { worker: name, free, leaseSeconds, ...share, load, position });
+    const done = notes.done();
+    const claimed = await claimDeliveries(db, { worker: name, free, leaseSeconds, ...share, load, position, done });
+    notes.forgotten(done);
     position = claimed.position;
-    const { claims } = claimed;
-    if (claims.length === 0) return !claimed.isRound;
+    const { claims, claimId } = claimed;
+    if (claimId === null) return !claimed.isRound;
+    notes.claimed(claimId, claims.length);
     observe?.claimed(claims.length);
     let work: Work[];
     try {
@@ -117,12 +138,13 @@ export function createWorker(options: WorkerOptions): Worker {
       throw error;
     }
     for (const item of work) {
-      const entry: Running = { claim: item.claim, lane: laneOf(item), abort: new AbortController(), started: false };
+      const entry = { claim: item.claim, claimId, lane: laneOf(item), abort: new AbortController(), started: false };
       running.set(item.claim.id, entry);
       if (entry.lane) lanes.start(entry.lane);
       void queue
         .add(() => runOne(item, entry))
         .catch((error: unknown) => {
+          notes.lost(claimId);
           logger.error(
             { ...logFields(item), error: messageOf(error) },
             'a delivery could not be completed; its lease will end',
@@ -149,6 +171,7 @@ export function createWorker(options: WorkerOptions): Worker {
         durationMs,
         ...ended,
       });
+      notes.ended(entry.claimId);
       observe?.tryEnded({ work, outcome: ended.outcome, counted, durationMs, endedAt: options.now() });
       // A short delay should not wait for the next poll.
       if (ended.outcome === 'retry' && ended.delayMs < options.pollMs)
@@ -231,6 +254,8 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function beat(): Promise<void> {
+    beats += 1;
+    if (beats % beatsPerSweep === 0) await sweep(false);
     const entries = [...running.values()];
     await attempt('renew leases', async () => {
       const ours = await renewLeases(
@@ -291,6 +316,7 @@ export function createWorker(options: WorkerOptions): Worker {
         ),
       );
       await completer.drain();
+      await attempt('forget what was claimed', () => forgetClaims(db, notes.done()));
       await attempt('leave the workers', () => leaveWorkers(db, name));
     },
   };

@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely';
+import { keepMessageStatus } from '../db/message-status.ts';
 import type { Database } from '../db/schema.ts';
 import { firstIdAt } from '../lib/ids.ts';
 import {
@@ -104,6 +105,7 @@ export async function deleteDeliveries(
   ids: readonly string[],
 ): Promise<void> {
   if (ids.length === 0) return;
+  await keepMessageStatus(trx, tenantId, ids);
   await sql`delete from attempts where tenant_id = ${tenantId} and delivery_id = any(${[...ids]}::uuid[])`.execute(trx);
   await sql`delete from deliveries where tenant_id = ${tenantId} and id = any(${[...ids]}::uuid[])`.execute(trx);
 }

@@ -1,6 +1,7 @@
 import { sql, type Kysely, type Transaction } from 'kysely';
 import { routingLock } from '../db/locks.ts';
 import { dropHolds, lockKeys, releaseNext } from '../db/ordering-keys.ts';
+import { messageStatus } from '../db/message-status.ts';
 import type { Database } from '../db/schema.ts';
 import type { ChannelKind } from '../lib/channel-kinds.ts';
 import { normalizeIdentity } from '../lib/identity.ts';
@@ -124,11 +125,13 @@ async function eraseMessages(
   const { rows } = await sql<{ event_id: string }>`
     update inbound_messages m set ${blankPayload(now)}, external_identity = ${tombstone}, user_id = null,
       channel_message_id = null, channel_thread_id = null, traceparent = null, held = false, overdue = false,
-      status = case when m.status in ('received', 'routed') then 'failed' else m.status end,
-      error = case when m.status in ('received', 'routed') then '{"code":"erased"}' else
-        ${codeAlone(sql.ref('m.error'))} end,
+      status = case when s.status in ('received', 'routed') then 'failed' else s.status end,
+      error = case when s.status in ('received', 'routed') then '{"code":"erased"}'
+        when s.status <> 'processed' then ${codeAlone(sql.ref('m.error'))} end,
       updated_at = ${now}
-    where m.tenant_id = ${tenantId} and m.id = any(${[...ids]}::uuid[])
+    from (select m.id, ${messageStatus} as status from inbound_messages m
+      where m.tenant_id = ${tenantId} and m.id = any(${[...ids]}::uuid[])) s
+    where m.tenant_id = ${tenantId} and m.id = s.id
     returning m.event_id`.execute(trx);
   const events = await blankEvents(
     trx,
@@ -168,7 +171,7 @@ async function eraseDeliveries(
       error = case when d.state in ('pending', 'running', 'awaiting') then '{"code":"erased"}' else
         ${codeAlone(sql.ref('d.error'))} end,
       state = case when d.state in ('pending', 'running', 'awaiting') then 'cancelled' else d.state end,
-      finished_at = coalesce(d.finished_at, now()), lease_owner = null, lease_until = null, updated_at = now()
+      finished_at = coalesce(d.finished_at, now()), on_deadline = null, lease_owner = null, lease_until = null, updated_at = now()
     where d.tenant_id = ${tenantId} and d.id = any(${ids}::uuid[])`.execute(trx);
   await releaseNext(trx, rows);
   return { deliveries: ids.length, attempts: Number(attempts.numAffectedRows ?? 0), cancelled: unfinished.length };

@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely';
+import { messageStatus } from '../db/message-status.ts';
 import type { Database } from '../db/schema.ts';
 import { firstIdAt } from '../lib/ids.ts';
 import { blankPayload, codeAlone } from './blank.ts';
@@ -56,9 +57,11 @@ export function revisitMessages(days: RetentionDays): Chore {
       const deleteBefore = cutoffOf(now, days.ledger);
       if (blankBefore === null && deleteBefore === null) return Promise.resolve(nothingDue);
       const never = new Date(0);
+      const rest = new Date(now.getTime() - graceMs);
       return underLock(db, async (trx): Promise<Bite> => {
         const { rows } = await sql<{ tenant_id: string; id: string; rested: boolean; expired: boolean; old: boolean }>`
-          select m.tenant_id, m.id, m.updated_at < ${new Date(now.getTime() - graceMs)} as rested,
+          select m.tenant_id, m.id, m.updated_at < ${rest} and not exists (select from deliveries d where d.tenant_id = m.tenant_id
+              and d.message_id = m.id and d.updated_at >= ${rest}) as rested,
             m.id < ${firstIdAt(deleteBefore ?? never)}::uuid as expired,
             m.id < ${firstIdAt(blankBefore ?? never)}::uuid as old
           from inbound_messages m
@@ -104,8 +107,8 @@ async function splitEnded(
 
 async function blank(trx: Transaction<Database>, tenantId: string, ids: readonly string[], now: Date): Promise<void> {
   if (ids.length === 0) return;
-  await sql`update inbound_messages m set ${blankPayload(now)}, overdue = false,
-      error = ${codeAlone(sql.ref('m.error'))}
+  await sql`update inbound_messages m set ${blankPayload(now)}, overdue = false, status = ${messageStatus},
+      error = case when ${messageStatus} <> 'processed' then ${codeAlone(sql.ref('m.error'))} end
     where m.tenant_id = ${tenantId} and m.id = any(${[...ids]}::uuid[]) and (m.blanked_at is null or m.overdue)`.execute(
     trx,
   );

@@ -61,7 +61,7 @@ export async function storeDecisions(
       d.ordering_key is not null and (
         row_number() over (partition by d.tenant_id, d.ordering_key order by d.delivery_id) > 1
         or exists (select from deliveries u where u.tenant_id = d.tenant_id and u.ordering_key = d.ordering_key
-          and u.state in ('pending', 'running', 'awaiting'))
+          and u.finished_at is null)
         or exists (select from deliveries h where h.tenant_id = d.tenant_id and h.ordering_key = d.ordering_key
           and h.holds_key))
     from decided d where d.delivery_id is not null order by d.delivery_id`.execute(trx);

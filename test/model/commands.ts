@@ -3,7 +3,13 @@ import { expect } from 'vitest';
 import { callbackToken } from '../../src/outbox/callback-token.ts';
 import { expireAwaiting, receiveCallback, settleCallbacks } from '../../src/outbox/callbacks.ts';
 import { cancelDelivery } from '../../src/outbox/cancel.ts';
-import { reapExpiredLeases, releaseClaims, renewLeases, type Claim } from '../../src/outbox/claim.ts';
+import {
+  reapExpiredLeases,
+  releaseClaims,
+  renewLeases,
+  sweepExpiredLeases,
+  type Claim,
+} from '../../src/outbox/claim.ts';
 import { replayDelivery } from '../../src/outbox/deliveries.ts';
 import { purgeDeliveries } from '../../src/outbox/purge.ts';
 import { updateTarget } from '../../src/outbox/targets.ts';
@@ -193,7 +199,7 @@ const restart = (): Command =>
     (model) => model.deliveries.some(({ state }) => state === 'running'),
     async (model, real) => {
       const running = model.deliveries.filter(({ state }) => state === 'running');
-      expect(await reapExpiredLeases(real.world.db, true)).toBe(running.length);
+      expect(await sweepExpiredLeases(real.world.db, true)).toBe(running.length);
       for (const delivery of running) {
         lose(real, delivery);
         Object.assign(delivery, { state: 'pending', due: true });

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { ParsedMessage } from '../../src/provider.ts';
+import { messageStatus } from '../../src/db/message-status.ts';
 import { claimDeliveries, type Claim } from '../../src/outbox/claim.ts';
 import { completeDeliveries, type Completion, type Counted } from '../../src/outbox/complete.ts';
 import { routeBatch } from '../../src/routing/router.ts';
@@ -126,9 +127,17 @@ export async function createWorld(database: TestDatabase): Promise<World> {
     end: async (claim, worker, ended) => (await endAll([{ claim, worker, ended }]))[0] as Counted,
     endAll,
     deliveries: () => readDeliveries(db),
-    messages: () => db.selectFrom('inbound_messages').select(['id', 'status']).execute(),
+    messages: () =>
+      db
+        .selectFrom('inbound_messages as m')
+        .select(['m.id', messageStatus.as('status')])
+        .execute(),
     async pass(id, what) {
       await sql`update deliveries set ${sql.ref(what)} = now() - interval '1 second' where id = ${id}`.execute(db);
+      await db
+        .updateTable('claims')
+        .set({ look_at: sql`now() - interval '1 second'` })
+        .execute();
     },
     stop: () => app.stop(),
   };
