@@ -73,18 +73,31 @@ export const defaultConcurrency = 16;
  * nothing. Of each target it takes no more than this process's share of the target's limits; from a
  * target that is paused or whose breaker is open nothing, or the one delivery that is its probe. The
  * database's clock decides what is due, because the clocks of several machines never agree.
+ *
+ * What is given stands in expressions of their own, so that PostgreSQL's plan does not hang on it: one
+ * plan then serves all claims of a connection. To plan this anew takes as long as to claim a hundred.
  */
 export async function claimDeliveries(db: Kysely<Database>, request: ClaimRequest): Promise<Claimed> {
   const { worker, free, leaseSeconds, workers, rank, load, position } = request;
   const cursors = Object.entries(position.targets);
   const { rows } = await sql<Claim & { scan: Scan | null }>`/* prepare claim_deliveries */
-    with recursive broken as materialized (
+    with recursive given as materialized (
+      select ${after(position.tenant)}::uuid as first_tenant, ${free}::int as free, ${workers}::int as workers,
+        ${rank}::int as rank, ${worker}::text as worker, now() + ${leaseSeconds}::int * interval '1 second' as lease_until
+    ), cursors as materialized (
+      select * from unnest(${cursors.map(([tenant]) => tenant)}::uuid[],
+        ${cursors.map(([, target]) => after(target))}::uuid[]) as c(tenant_id, lane)
+    ), running as materialized (
+      select * from unnest(${load.map((one) => one.tenantId)}::uuid[], ${load.map((one) => one.targetId)}::uuid[],
+        ${load.map((one) => one.running)}::int[], ${load.map((one) => one.tokens)}::int[])
+        as r(tenant_id, lane, running, tokens)
+    ), broken as materialized (
       select tenant_id, id from targets
       where breaker <> 'closed' and breaker_until <= now() and status = 'active'
       for update skip locked
     ), tenants(tenant_id, n) as (
       (select d.tenant_id, 1 from deliveries d
-        where ${isWaiting} and d.tenant_id >= ${after(position.tenant)}::uuid
+        where ${isWaiting} and d.tenant_id >= (select first_tenant from given)
         order by ${inOrder} limit 1)
       union all
       select (select d.tenant_id from deliveries d
@@ -94,8 +107,7 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
     ), lanes as materialized (
       select t.tenant_id, l.lane, l.due_at
       from tenants t
-      left join unnest(${cursors.map(([tenant]) => tenant)}::uuid[], ${cursors.map(([, target]) => after(target))}::uuid[])
-        as c(tenant_id, lane) on c.tenant_id = t.tenant_id
+      left join cursors c on c.tenant_id = t.tenant_id
       cross join lateral (
         with recursive s(lane, due_at, n) as (
           (select ${lane}, d.run_at, 1 from deliveries d
@@ -113,20 +125,19 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
     ), quotas as materialized (
       select l.tenant_id, l.lane,
         case
-          when t.id is null then ${free}::int
+          when t.id is null then g.free
           when t.status = 'paused' then 0
           when t.breaker <> 'closed' then case when b.id is null then 0 else 1 end
           else least(
-            p.most / ${workers}::int + case when ${rank}::int < p.most % ${workers}::int then 1 else 0 end
+            p.most / g.workers + case when g.rank < p.most % g.workers then 1 else 0 end
               - coalesce(r.running, 0),
-            coalesce(r.tokens, ceil((t.policy->>'ratePerSecond')::float8 / ${workers}::int)::int, ${free}::int))
+            coalesce(r.tokens, ceil((t.policy->>'ratePerSecond')::float8 / g.workers)::int, g.free))
         end as quota
       from lanes l
+      cross join given g
       left join targets t on t.tenant_id = l.tenant_id and t.id = l.lane
       left join broken b on b.tenant_id = l.tenant_id and b.id = l.lane
-      left join unnest(${load.map((one) => one.tenantId)}::uuid[], ${load.map((one) => one.targetId)}::uuid[],
-        ${load.map((one) => one.running)}::int[], ${load.map((one) => one.tokens)}::int[])
-        as r(tenant_id, lane, running, tokens) on r.tenant_id = l.tenant_id and r.lane = l.lane
+      left join running r on r.tenant_id = l.tenant_id and r.lane = l.lane
       cross join lateral (select coalesce((t.policy->>'concurrency')::int, ${defaultConcurrency}) as most) p
       where l.due_at <= now()
     ), found as materialized (
@@ -136,7 +147,7 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
         select d.id, d.run_at, d.ctid as place from deliveries d
         where ${isWaiting} and d.tenant_id = q.tenant_id and ${lane} = q.lane and d.run_at <= now()
         order by d.run_at, d.id
-        limit least(q.quota, ceil(${free}::float8 / (select count(*) from quotas where quota > 0))::int)
+        limit least(q.quota, ceil((select free from given)::float8 / (select count(*) from quotas where quota > 0))::int)
         for update skip locked
       ) d
       where q.quota > 0
@@ -145,23 +156,23 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
     ), due as (
       select tenant_id, id, lane, place from (
         select *, row_number() over (partition by tenant_id order by turn, lane) as tenant_turn from laned
-      ) fair order by tenant_turn, run_at limit ${free}
+      ) fair order by tenant_turn, run_at limit (select free from given)
     ), claimed as (
       update deliveries d set state = 'running', fence = d.fence + 1, attempts = d.attempts + 1, callback = null,
-        lease_owner = ${worker}, lease_until = now() + ${leaseSeconds}::int * interval '1 second', updated_at = now()
+        lease_owner = (select worker from given), lease_until = (select lease_until from given), updated_at = now()
       where d.ctid = any(array(select place from due))
       returning d.tenant_id, d.id, d.message_id, d.route_id, d.target_id, d.handler_kind, d.ordering_key, d.attempts,
         d.fence::text, d.replay_of, d.created_at, d.run_at
     ), noted as (
       insert into claims (look_at, tenant_ids, delivery_ids)
-      select now() + ${leaseSeconds}::int * interval '1 second', array_agg(tenant_id), array_agg(id) from claimed
+      select (select lease_until from given), array_agg(tenant_id), array_agg(id) from claimed
       having count(*) > 0
       returning id
     ), forgotten as (
       delete from claims where id = any(${[...(request.done ?? [])]}::bigint[])
     ), probing as (
       update targets t set breaker = 'half_open', updated_at = now(),
-        breaker_until = now() + ${leaseSeconds}::int * interval '1 second'
+        breaker_until = (select lease_until from given)
           + coalesce((t.policy->>'timeoutMs')::int, 30000) * interval '1 millisecond'
       from broken b, due
       where t.tenant_id = b.tenant_id and t.id = b.id and due.tenant_id = b.tenant_id and due.lane = b.id

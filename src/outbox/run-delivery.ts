@@ -18,11 +18,8 @@ import { openTargetSecrets } from './targets.ts';
 
 const longestWaitMs = 30 * 86_400_000;
 
-const messageColumns = [
-  ...viewColumns.map((column) => `m.${column}` as const),
-  'm.traceparent',
-  'm.blanked_at',
-] as const;
+const messageColumns = sql`${sql.join([...viewColumns, 'traceparent', 'blanked_at'].map((column) => sql.ref(`m.${column}`)))},
+  m.decision->'identity' as identity`;
 
 /** A message, and who it was taken to be from when it was routed. */
 type WorkMessage = Pick<
@@ -77,20 +74,16 @@ async function loadMessages(
   tenants: readonly string[],
   claims: readonly Claim[],
 ): Promise<WorkMessage[]> {
-  const query = db
-    .selectFrom('inbound_messages as m')
-    .select(messageColumns)
-    .select(sql<WorkMessage['identity']>`m.decision->'identity'`.as('identity'))
-    .where(isAmong('m.tenant_id', tenants))
-    .where(
-      isAmong(
-        'm.id',
-        claims.map((claim) => claim.message_id),
-      ),
-    );
+  const ids = claims.map((claim) => claim.message_id);
+  const from = sql`from inbound_messages m where m.tenant_id = any(${tenants}::uuid[]) and m.id = any(${ids}::uuid[])`;
   // Only what is repeated may have been delivered before.
-  if (!claims.some((claim) => claim.replay_of !== null)) return await query.execute();
-  return (await query.select(processedAt).execute()).map(withStatus);
+  if (!claims.some((claim) => claim.replay_of !== null)) {
+    const plain = await sql<WorkMessage>`/* prepare load_messages */ select ${messageColumns} ${from}`.execute(db);
+    return plain.rows;
+  }
+  const { rows } = await sql<WorkMessage & { processed_at: Date | null }>`
+    select ${messageColumns}, ${processedAt} ${from}`.execute(db);
+  return rows.map(withStatus);
 }
 
 async function loadByIds<Table extends 'routes' | 'targets'>(

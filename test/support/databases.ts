@@ -21,7 +21,10 @@ export interface TestDatabase extends DatabaseHandle {
 }
 
 /** Runs a suite on every kind of database, each on a fresh, migrated database of its own. */
-export function describeEachDatabase(name: string, suite: (database: () => TestDatabase) => void): void {
+export function describeEachDatabase(
+  name: string,
+  suite: (database: () => TestDatabase, kind: (typeof databaseKinds)[number]) => void,
+): void {
   describe.each(databaseKinds)(`${name} (%s)`, (kind) => {
     let database: TestDatabase | undefined;
     beforeAll(async () => {
@@ -33,7 +36,7 @@ export function describeEachDatabase(name: string, suite: (database: () => TestD
     suite(() => {
       if (!database) throw new Error('the database is open only while tests run');
       return database;
-    });
+    }, kind);
   });
 }
 
