@@ -112,7 +112,7 @@ export async function fillFinished(world: Place, count: number): Promise<void> {
   const { count: completed } = await claimAndComplete(world.db, 1);
   if (completed !== 1) throw new Error('the sample was not completed');
   const startMs = Date.now() - dayMs;
-  await copyMessages(world, sample.messageId, count, { kind: 'finished', status: 'processed', startMs });
+  await copyMessages(world, sample.messageId, count, { kind: 'finished', startMs });
   await copyRow(world.db, {
     table: 'deliveries',
     of: `id = '${sample.deliveryId}'`,
@@ -134,7 +134,7 @@ export async function fillPending(world: Place, count: number): Promise<void> {
   const kind = `pending-${Date.now()}`;
   // So that the last id is of now, and what comes later has a later one.
   const startMs = Date.now() - Math.ceil(count / 10);
-  await copyMessages(world, sample.messageId, count - 1, { kind, status: 'routed', startMs });
+  await copyMessages(world, sample.messageId, count - 1, { kind, startMs });
   await copyRow(world.db, {
     table: 'deliveries',
     of: `id = '${sample.deliveryId}'`,
@@ -168,7 +168,7 @@ async function copyMessages(
   world: Place,
   id: string,
   count: number,
-  { kind, status, startMs }: { kind: string; status: 'routed' | 'processed'; startMs: number },
+  { kind, startMs }: { kind: string; startMs: number },
 ): Promise<void> {
   await copyRow(world.db, {
     table: 'inbound_messages',
@@ -179,7 +179,7 @@ async function copyMessages(
       event_id: idOf(`${kind}-event`, startMs),
       idempotency_key: `s.channel_id || ':${kind}-' || n`,
       channel_message_id: `'${kind}-' || n`,
-      status: `'${status}'`,
+      status: `'routed'`,
     },
   });
 }

@@ -10,7 +10,7 @@ import { createEndpoint, wholeChannelEndpoint } from '../src/inbox/endpoints.ts'
 import { silentLogger } from '../src/lib/logger.ts';
 import { createSealer, newSealingKey } from '../src/lib/sealing.ts';
 import { newWebhookSecret } from '../src/lib/standard-webhooks.ts';
-import { claimDeliveries } from '../src/outbox/claim.ts';
+import { claimDeliveries, forgetClaims } from '../src/outbox/claim.ts';
 import { completeDeliveries, type Completion } from '../src/outbox/complete.ts';
 import { listMessageDeliveries } from '../src/outbox/deliveries.ts';
 import { providers } from '../src/providers/index.ts';
@@ -157,7 +157,7 @@ export async function claimAndComplete(
   free: number,
 ): Promise<{ count: number; claimMs: number; completeMs: number }> {
   const started = performance.now();
-  const { claims } = await claimDeliveries(db, {
+  const { claims, claimId } = await claimDeliveries(db, {
     worker,
     free,
     leaseSeconds: 30,
@@ -185,5 +185,6 @@ export async function claimAndComplete(
       durationMs: 0,
     })),
   );
+  await forgetClaims(db, claimId === null ? [] : [claimId]);
   return { count: claims.length, claimMs: claimed - started, completeMs: performance.now() - claimed };
 }

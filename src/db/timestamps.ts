@@ -1,7 +1,7 @@
 import pg from 'pg';
 
-const { TIMESTAMPTZ } = pg.types.builtins;
-const parseAny = pg.types.getTypeParser(TIMESTAMPTZ) as (text: string) => Date;
+const timestamptz = pg.types.builtins.TIMESTAMPTZ;
+const parseAny = pg.types.getTypeParser(timestamptz) as (text: string) => Date;
 
 /**
  * Reads a `timestamptz` as PostgreSQL writes it. Where its session is at UTC that is ISO 8601 but for
@@ -17,8 +17,6 @@ export function parseTimestamp(text: string): Date {
 
 /** pg's parsers, with the one above among them. */
 export const typeParsers: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text') =>
-    oid === TIMESTAMPTZ && format !== ('binary' as never)
-      ? parseTimestamp
-      : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+  getTypeParser: (...[oid, format]: Parameters<typeof pg.types.getTypeParser>) =>
+    oid === timestamptz && format !== 'binary' ? parseTimestamp : pg.types.getTypeParser(oid, format),
 };

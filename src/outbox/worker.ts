@@ -2,8 +2,7 @@ import PQueue from 'p-queue';
 import type { Kysely } from 'kysely';
 import { isUnavailable } from '../db/client.ts';
 import type { Database } from '../db/schema.ts';
-import { AwaitingCallback } from '../handler.ts';
-import { messageOf, PermanentError, RetryableError } from '../lib/errors.ts';
+import { messageOf } from '../lib/errors.ts';
 import { createWakeup } from '../lib/wakeup.ts';
 import { createBreakers, type BreakerTarget } from './breaker.ts';
 import { expireAwaiting, settleCallbacks } from './callbacks.ts';
@@ -21,18 +20,9 @@ import { createClaimNotes } from './claim-notes.ts';
 import { createCompleter, type Completion, type Counted } from './complete.ts';
 import { createLanes, type LaneOwner } from './lanes.ts';
 import type { OutboxObserver } from './observe.ts';
-import { judgeFailure } from './retry-policy.ts';
-import {
-  holdsKey,
-  loadWork,
-  logFields,
-  policyOf,
-  runDelivery,
-  timeoutOf,
-  type RunContext,
-  type Work,
-} from './run-delivery.ts';
+import { loadWork, logFields, policyOf, type RunContext, type Work } from './run-delivery.ts';
 import { pauseGoneTarget } from './targets.ts';
+import { tryDelivery } from './try-delivery.ts';
 import { leaveWorkers, noteWorker, type Share } from './workers.ts';
 
 export interface WorkerOptions extends RunContext {
@@ -160,7 +150,7 @@ export function createWorker(options: WorkerOptions): Worker {
     const startedAt = options.now();
     const started = performance.now();
     try {
-      const { thrown, ...ended } = await judge(work, entry.abort);
+      const { thrown, ...ended } = await tryDelivery(options, work, entry.abort);
       if (entry.abort.signal.reason === shuttingDown) return;
       const durationMs = performance.now() - started;
       const { counted, callback } = await complete({
@@ -205,51 +195,6 @@ export function createWorker(options: WorkerOptions): Worker {
         if (stopped || !isUnavailable(error) || performance.now() > until) throw error;
         await new Promise((resolve) => setTimeout(resolve, 250));
       }
-    }
-  }
-
-  type Ended = Omit<Completion, 'claim' | 'worker' | 'from' | 'startedAt' | 'durationMs'> & {
-    readonly thrown?: unknown;
-  };
-
-  async function judge(work: Work, abort: AbortController): Promise<Ended> {
-    const policy = policyOf(work);
-    const timeoutMs = timeoutOf(options, work);
-    // The handler's own calls end at the timeout by themselves; this ends a handler that does not listen.
-    const timer = setTimeout(() => abort.abort(new Error(`no end after ${timeoutMs} ms`)), timeoutMs + 1_000);
-    const { signal } = abort;
-    try {
-      if (work.claim.attempts > policy.maxAttempts) {
-        throw new PermanentError('attempts_exhausted', 'the tries are used up; the last one did not end');
-      }
-      const result = await Promise.race([runDelivery(options, work, signal), rejectOn(signal)]);
-      if (result instanceof AwaitingCallback) {
-        const { deadlineMs, onDeadline } = result;
-        return { ...nothing, outcome: 'awaiting', delayMs: deadlineMs, onDeadline };
-      }
-      const { status, body } = result as { status?: unknown; body?: unknown };
-      return {
-        ...nothing,
-        outcome: 'succeeded',
-        result,
-        statusCode: typeof status === 'number' ? status : null,
-        response: typeof body === 'string' ? body.slice(0, 4_096) : null,
-      };
-    } catch (error) {
-      const { response, ...verdict } = splitResponse(judgeFailure(error, policy, work.claim.attempts, Math.random()));
-      const status = verdict.error['status'];
-      return {
-        ...nothing,
-        outcome: verdict.outcome,
-        delayMs: verdict.outcome === 'retry' ? verdict.delayMs : 0,
-        holdsKey: verdict.outcome === 'dead' && holdsKey(work),
-        error: verdict.error,
-        statusCode: typeof status === 'number' ? status : null,
-        response,
-        thrown: error,
-      };
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -325,17 +270,6 @@ export function createWorker(options: WorkerOptions): Worker {
 /** Why a run is given up at a stop: its end is not told, its delivery is given back. */
 const shuttingDown = new Error('shutting down');
 
-/** A completion that says nothing but how it ended. */
-const nothing = {
-  delayMs: 0,
-  onDeadline: null,
-  holdsKey: false,
-  result: null,
-  error: null,
-  statusCode: null,
-  response: null,
-} as const;
-
 function laneOf({ claim, target }: Work): LaneOwner | undefined {
   if (claim.target_id === null) return undefined;
   const ratePerSecond = target ? policyOf({ target }).ratePerSecond : null;
@@ -351,25 +285,5 @@ function breakerTarget(work: Work): BreakerTarget | undefined {
     name: target.name,
     state: target.breaker,
     policy: policyOf(work),
-  };
-}
-
-function rejectOn(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const fail = (): void => reject(new RetryableError('timeout', messageOf(signal.reason), { cause: signal.reason }));
-    if (signal.aborted) fail();
-    else signal.addEventListener('abort', fail, { once: true });
-  });
-}
-
-/** The target's answer has a column of its own; in the error it would stand twice. */
-function splitResponse<V extends { error: { [key: string]: unknown; code: string; message: string } }>(
-  verdict: V,
-): V & { response: string | null } {
-  const { response, ...error } = verdict.error;
-  return {
-    ...verdict,
-    error,
-    response: typeof response === 'string' ? response.slice(0, 4_096) : null,
   };
 }
