@@ -70,13 +70,15 @@ describe.runIf(process.env['TEST_DATABASE_URL'])('several processes on one Postg
     }
   });
 
-  it('overrules a server that does not wait for its disk', async () => {
+  it('overrules a server that does not wait for its disk, or compiles statements', async () => {
     const database = await openTestDatabase('postgres');
     const { rows } = await pgQuery(database.db, 'select current_database() as name');
     await pgQuery(database.db, `alter database ${rows[0]?.['name']} set synchronous_commit = off`);
+    await pgQuery(database.db, `alter database ${rows[0]?.['name']} set jit = on`);
     const other = database.another();
     const shown = await pgQuery(other.db, 'show synchronous_commit');
     expect(shown.rows[0]).toEqual({ synchronous_commit: 'on' });
+    expect((await pgQuery(other.db, 'show jit')).rows[0]).toEqual({ jit: 'off' });
     await database.close();
   });
 });
