@@ -25,7 +25,7 @@ export async function decideMessages(db: Kysely<Database>, messages: readonly Me
   const routes = await findRoutes(db, messages, endpoints);
   return messages.map((message) => {
     const endpoint = endpoints.get(addressKey(message));
-    const candidates = (routes.get(message.tenant_id) ?? []).filter((route) => isCandidate(route, message, endpoint));
+    const candidates = candidatesOf(routes, message, endpoint);
     const identity = identities.get(identityKey(message.tenant_id, message.channel, message.external_identity)) ?? null;
     const decision = decideRoute(
       {
@@ -97,43 +97,55 @@ async function findIdentities(db: Kysely<Database>, messages: readonly Message[]
 
 interface FoundRoute {
   readonly fact: RouteFact;
-  readonly channelId: string | null;
-  readonly endpointId: string | null;
   readonly order: RouteOrder | undefined;
 }
 
-function isCandidate(route: FoundRoute, message: Message, endpointId: string | undefined): boolean {
-  if (route.fact.scope === 'tenant') return true;
-  return route.fact.scope === 'channel' ? route.channelId === message.channel_id : route.endpointId === endpointId;
+/** Routes by what they are bound to: an endpoint, a channel, or a tenant. */
+type FoundRoutes = ReadonlyMap<string, readonly FoundRoute[]>;
+
+function candidatesOf(routes: FoundRoutes, message: Message, endpointId: string | undefined): FoundRoute[] {
+  const { tenant_id: tenantId, channel_id: channelId } = message;
+  return [
+    ...((endpointId === undefined ? undefined : routes.get(bound(tenantId, 'endpoint', endpointId))) ?? []),
+    ...(routes.get(bound(tenantId, 'channel', channelId)) ?? []),
+    ...(routes.get(bound(tenantId, 'tenant', null)) ?? []),
+  ];
 }
+
+function bound(tenantId: string, scope: RouteFact['scope'], id: string | null): string {
+  return `${tenantId} ${scope} ${id ?? ''}`;
+}
+
+const routeColumns = sql`r.tenant_id, r.id, r.channel_id, r.endpoint_id, r.priority, r.created_at, r.handler_kind,
+  r.target_kind, r.target_id, r.allowed_sender_policy, r.config`;
 
 /** Routes that could take one of the messages: of its endpoint, its whole channel, or its tenant. */
 async function findRoutes(
   db: Kysely<Database>,
   messages: readonly Message[],
   endpoints: ReadonlyMap<string, string>,
-): Promise<Map<string, FoundRoute[]>> {
+): Promise<FoundRoutes> {
   if (messages.length === 0) return new Map();
   const tenantIds = [...new Set(messages.map((message) => message.tenant_id))];
   const channelIds = [...new Set(messages.map((message) => message.channel_id))];
   type Row = Selectable<RoutesTable> & { scope: RouteFact['scope'] };
   const { rows } = await sql<Row>`
-    select r.*, 'endpoint' as scope from routes r
+    select ${routeColumns}, 'endpoint' as scope from routes r
       where r.tenant_id = any(${tenantIds}::uuid[]) and r.endpoint_id = any(${[...new Set(endpoints.values())]}::uuid[])
         and r.status = 'active'
     union all
-    select r.*, 'channel' as scope from endpoints e
+    select ${routeColumns}, 'channel' as scope from endpoints e
       join routes r on r.tenant_id = e.tenant_id and r.endpoint_id = e.id and r.status = 'active'
       where e.tenant_id = any(${tenantIds}::uuid[]) and e.channel_id = any(${channelIds}::uuid[]) and e.address = '*'
     union all
-    select r.*, 'tenant' as scope from routes r
+    select ${routeColumns}, 'tenant' as scope from routes r
       where r.tenant_id = any(${tenantIds}::uuid[]) and r.endpoint_id is null and r.status = 'active'`.execute(db);
-  const byTenant = new Map<string, FoundRoute[]>();
+  const found = new Map<string, FoundRoute[]>();
   for (const row of rows) {
     const settings = readSettings(row.config);
-    const found: FoundRoute = {
-      channelId: row.channel_id,
-      endpointId: row.endpoint_id,
+    const ids = { endpoint: row.endpoint_id, channel: row.channel_id, tenant: null };
+    const key = bound(row.tenant_id, row.scope, ids[row.scope]);
+    const route: FoundRoute = {
       fact: {
         id: row.id,
         scope: row.scope,
@@ -147,9 +159,9 @@ async function findRoutes(
       },
       order: settings.order,
     };
-    const others = byTenant.get(row.tenant_id);
-    if (others) others.push(found);
-    else byTenant.set(row.tenant_id, [found]);
+    const others = found.get(key);
+    if (others) others.push(route);
+    else found.set(key, [route]);
   }
-  return byTenant;
+  return found;
 }
