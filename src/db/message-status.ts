@@ -5,9 +5,12 @@ import type { Database, InboundMessagesTable, MessageStatus } from './schema.ts'
  * What became of a message is told by its deliveries: it is `processed` once one of them has
  * succeeded. Its own row is not written again for that, which would cost as much as all the rest of
  * a completion; the row says so only when the deliveries go, or its text does.
+ *
+ * `offset 0` keeps it a look by key for each message: as a join it may begin with all deliveries.
  */
 const hasSucceeded = sql`exists (select from deliveries s
-  where s.tenant_id = m.tenant_id and s.message_id = m.id and s.state = 'succeeded' and not s.outdated)`;
+  where s.tenant_id = m.tenant_id and s.message_id = m.id and s.state = 'succeeded' and not s.outdated
+  offset 0)`;
 
 /** SQL: the status of `inbound_messages m`. */
 export const messageStatus = sql<MessageStatus>`case when m.status in ('routed', 'failed') and ${hasSucceeded}
