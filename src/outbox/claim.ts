@@ -39,9 +39,14 @@ export interface ClaimRequest {
   readonly load: readonly LaneLoad[];
   /** Where the last claim left off. */
   readonly position: Position;
+  /** Look in these lanes alone, each from its place on; undefined: everywhere. */
+  readonly lanes?: readonly LanePlace[] | undefined;
   /** Earlier claims of which everything has ended. */
   readonly done?: readonly string[];
 }
+
+/** A tenant's target (or none), and the time of the first delivery that waited there, as PostgreSQL writes it. */
+export type LanePlace = readonly [tenantId: string, lane: string, since: string];
 
 /** A place in the round of tenants, and of the targets of each that has many. */
 export interface Position {
@@ -58,6 +63,10 @@ export interface Claimed {
   readonly position: Position;
   /** Whether every tenant has been looked at since the round began. */
   readonly isRound: boolean;
+  /** The lanes in which something waited, and from where on. */
+  readonly lanes: readonly LanePlace[];
+  /** Whether these are all lanes that there are. */
+  readonly isWhole: boolean;
 }
 
 /** The order of the index, in full: with less PostgreSQL may take another one, and walk past all that has ended. */
@@ -78,15 +87,13 @@ export const defaultConcurrency = 16;
  * plan then serves all claims of a connection. To plan this anew takes as long as to claim a hundred.
  */
 export async function claimDeliveries(db: Kysely<Database>, request: ClaimRequest): Promise<Claimed> {
-  const { worker, free, leaseSeconds, workers, rank, load, position } = request;
-  const cursors = Object.entries(position.targets);
-  const { rows } = await sql<Claim & { scan: Scan | null }>`/* prepare claim_deliveries */
+  const { worker, free, leaseSeconds, workers, rank, load, position, lanes } = request;
+  const { rows } = await sql<
+    Claim & { scan: Scan | null }
+  >`${lanes ? sql`/* prepare claim_known_lanes */` : sql`/* prepare claim_deliveries */`}
     with recursive given as materialized (
-      select ${after(position.tenant)}::uuid as first_tenant, ${free}::int as free, ${workers}::int as workers,
+      select ${free}::int as free, ${workers}::int as workers,
         ${rank}::int as rank, ${worker}::text as worker, now() + ${leaseSeconds}::int * interval '1 second' as lease_until
-    ), cursors as materialized (
-      select * from unnest(${cursors.map(([tenant]) => tenant)}::uuid[],
-        ${cursors.map(([, target]) => after(target))}::uuid[]) as c(tenant_id, lane)
     ), running as materialized (
       select * from unnest(${load.map((one) => one.tenantId)}::uuid[], ${load.map((one) => one.targetId)}::uuid[],
         ${load.map((one) => one.running)}::int[], ${load.map((one) => one.tokens)}::int[])
@@ -95,35 +102,8 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
       select tenant_id, id from targets
       where breaker <> 'closed' and breaker_until <= now() and status = 'active'
       for update skip locked
-    ), tenants(tenant_id, n) as (
-      (select d.tenant_id, 1 from deliveries d
-        where ${isWaiting} and d.tenant_id >= (select first_tenant from given)
-        order by ${inOrder} limit 1)
-      union all
-      select (select d.tenant_id from deliveries d
-        where ${isWaiting} and d.tenant_id > t.tenant_id
-        order by ${inOrder} limit 1), t.n + 1
-      from tenants t where t.tenant_id is not null and t.n < ${maxTenants}
-    ), lanes as materialized (
-      select t.tenant_id, l.lane, l.due_at
-      from tenants t
-      left join cursors c on c.tenant_id = t.tenant_id
-      cross join lateral (
-        with recursive s(lane, due_at, n) as (
-          (select ${lane}, d.run_at, 1 from deliveries d
-            where ${isWaiting} and d.tenant_id = t.tenant_id and ${lane} >= coalesce(c.lane, ${firstLane})
-            order by ${lane}, d.run_at limit 1)
-          union all
-          select f.lane, f.run_at, s.n + 1 from s cross join lateral (
-            select ${lane} as lane, d.run_at from deliveries d
-            where ${isWaiting} and d.tenant_id = t.tenant_id and ${lane} > s.lane
-            order by ${lane}, d.run_at limit 1) f
-          where s.n < ${maxLanes}
-        ) select lane, due_at from s
-      ) l
-      where t.tenant_id is not null
-    ), quotas as materialized (
-      select l.tenant_id, l.lane,
+    ), ${lanes ? knownLanes(lanes) : allLanes(position)}, quotas as materialized (
+      select l.tenant_id, l.lane, l.due_at,
         case
           when t.id is null then g.free
           when t.status = 'paused' then 0
@@ -145,7 +125,8 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
       from quotas q
       cross join lateral (
         select d.id, d.run_at, d.ctid as place from deliveries d
-        where ${isWaiting} and d.tenant_id = q.tenant_id and ${lane} = q.lane and d.run_at <= now()
+        where ${isWaiting} and d.tenant_id = q.tenant_id and ${lane} = q.lane
+          and d.run_at >= q.due_at and d.run_at <= now()
         order by d.run_at, d.id
         limit least(q.quota, ceil((select free from given)::float8 / (select count(*) from quotas where quota > 0))::int)
         for update skip locked
@@ -180,24 +161,80 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
     select case when c.n is null or c.n = 1 then s.scan end as scan, c.* from (
       select json_build_object(
         'claim', (select id::text from noted),
-        'tenants', (select count(tenant_id) from tenants),
-        'lastTenant', (select max(tenant_id::text) from tenants),
+        'lanes', (select json_agg(json_build_array(tenant_id, lane, due_at)) from lanes),
+        'tenants', ${lanes ? sql`0` : sql`(select count(tenant_id) from tenants)`},
+        'lastTenant', ${lanes ? sql`null` : sql`(select max(tenant_id::text) from tenants)`},
         'targets', (select json_object_agg(f.tenant_id, f.last) from (
           select tenant_id, max(lane::text) as last from lanes group by tenant_id having count(*) >= ${maxLanes}) f)
       ) as scan) s
     left join (select row_number() over () as n, * from claimed) c on true`.execute(db);
   const scan = rows.find((row) => row.scan !== null)?.scan;
+  const claims = rows.filter((row) => row.id !== null).sort((a, b) => (a.id < b.id ? -1 : 1));
+  const found = { claims, claimId: scan?.claim ?? null, lanes: scan?.lanes ?? [] };
+  if (lanes) return { ...found, position, isRound: true, isWhole: true };
   const isRound = !scan || scan.tenants < maxTenants;
-  return {
-    claims: rows.filter((row) => row.id !== null).sort((a, b) => (a.id < b.id ? -1 : 1)),
-    claimId: scan?.claim ?? null,
-    position: { tenant: isRound ? null : scan.lastTenant, targets: scan?.targets ?? {} },
-    isRound,
-  };
+  const targets = scan?.targets ?? {};
+  const isWhole = isRound && isBeginning(position) && Object.keys(targets).length === 0;
+  return { ...found, position: { tenant: isRound ? null : scan.lastTenant, targets }, isRound, isWhole };
+}
+
+function isBeginning({ tenant, targets }: Position): boolean {
+  return tenant === null && Object.keys(targets).length === 0;
+}
+
+/** The lanes of the next tenants of the round, found by jumping from one to the next in the index. */
+function allLanes(position: Position): RawBuilder<unknown> {
+  const cursors = Object.entries(position.targets);
+  return sql`cursors as materialized (
+      select * from unnest(${cursors.map(([tenant]) => tenant)}::uuid[],
+        ${cursors.map(([, target]) => after(target))}::uuid[]) as c(tenant_id, lane)
+    ), tenants(tenant_id, n) as (
+      (select d.tenant_id, 1 from deliveries d
+        where ${isWaiting} and d.tenant_id >= (select ${after(position.tenant)}::uuid)
+        order by ${inOrder} limit 1)
+      union all
+      select (select d.tenant_id from deliveries d
+        where ${isWaiting} and d.tenant_id > t.tenant_id
+        order by ${inOrder} limit 1), t.n + 1
+      from tenants t where t.tenant_id is not null and t.n < ${maxTenants}
+    ), lanes as materialized (
+      select t.tenant_id, l.lane, l.due_at
+      from tenants t
+      left join cursors c on c.tenant_id = t.tenant_id
+      cross join lateral (
+        with recursive s(lane, due_at, n) as (
+          (select ${lane}, d.run_at, 1 from deliveries d
+            where ${isWaiting} and d.tenant_id = t.tenant_id and ${lane} >= coalesce(c.lane, ${firstLane})
+            order by ${lane}, d.run_at limit 1)
+          union all
+          select f.lane, f.run_at, s.n + 1 from s cross join lateral (
+            select ${lane} as lane, d.run_at from deliveries d
+            where ${isWaiting} and d.tenant_id = t.tenant_id and ${lane} > s.lane
+            order by ${lane}, d.run_at limit 1) f
+          where s.n < ${maxLanes}
+        ) select lane, due_at from s
+      ) l
+      where t.tenant_id is not null
+    )`;
+}
+
+/** Lanes that something waits in still, of those where something did. */
+function knownLanes(places: readonly LanePlace[]): RawBuilder<unknown> {
+  return sql`known as materialized (
+      select * from unnest(${places.map(([tenant]) => tenant)}::uuid[], ${places.map(([, own]) => own)}::uuid[],
+        ${places.map(([, , since]) => since)}::timestamptz[]) as k(tenant_id, lane, since)
+    ), lanes as materialized (
+      select k.tenant_id, k.lane, f.run_at as due_at
+      from known k cross join lateral (
+        select d.run_at from deliveries d
+        where ${isWaiting} and d.tenant_id = k.tenant_id and ${lane} = k.lane and d.run_at >= k.since
+        order by d.run_at, d.id limit 1) f
+    )`;
 }
 
 interface Scan {
   readonly claim: string | null;
+  readonly lanes: readonly LanePlace[] | null;
   readonly tenants: number;
   readonly lastTenant: string | null;
   readonly targets: Record<string, string> | null;

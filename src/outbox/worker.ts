@@ -19,6 +19,7 @@ import {
 import { createClaimNotes } from './claim-notes.ts';
 import { createCompleter, type Completion, type Counted } from './complete.ts';
 import { createLanes, type LaneOwner } from './lanes.ts';
+import { createLookout } from './lookout.ts';
 import type { OutboxObserver } from './observe.ts';
 import { loadWork, logFields, policyOf, type RunContext, type Work } from './run-delivery.ts';
 import { pauseGoneTarget } from './targets.ts';
@@ -65,6 +66,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const lanes = createLanes(() => performance.now());
   const breakers = createBreakers(db, logger, () => performance.now());
   const wakeup = createWakeup();
+  const lookout = createLookout(options.pollMs, () => performance.now());
   const running = new Map<string, Running>();
   const notes = createClaimNotes();
   let share: Share = { workers: 1, rank: 0 };
@@ -95,6 +97,11 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   }
 
+  function wakeForNew(): void {
+    lookout.somethingNew();
+    wakeup.wake();
+  }
+
   async function sweep(all: boolean): Promise<void> {
     const orphaned = await attempt('take back orphaned deliveries', () => sweepExpiredLeases(db, all));
     if (orphaned) observe?.leasesTakenBack(orphaned);
@@ -113,11 +120,13 @@ export function createWorker(options: WorkerOptions): Worker {
     const { leaseSeconds } = options;
     const load = lanes.load();
     const done = notes.done();
-    const claimed = await claimDeliveries(db, { worker: name, free, leaseSeconds, ...share, load, position, done });
+    const where = { position, lanes: lookout.where() };
+    const claimed = await claimDeliveries(db, { worker: name, free, leaseSeconds, ...share, load, ...where, done });
+    const isUnseen = lookout.looked(free, claimed);
     notes.forgotten(done);
     position = claimed.position;
     const { claims, claimId } = claimed;
-    if (claimId === null) return !claimed.isRound;
+    if (claimId === null) return isUnseen || !claimed.isRound;
     notes.claimed(claimId, claims.length);
     observe?.claimed(claims.length);
     let work: Work[];
@@ -181,6 +190,8 @@ export function createWorker(options: WorkerOptions): Worker {
     } finally {
       running.delete(claim.id);
       if (entry.lane) lanes.end(entry.lane);
+      // The next of its key has been let go, in whichever lane.
+      if (claim.ordering_key !== null) lookout.somethingNew();
       wakeup.wake();
     }
   }
@@ -217,12 +228,12 @@ export function createWorker(options: WorkerOptions): Worker {
     });
     await attempt('note who works', noteSelf);
     const late = await attempt('end what was not called back in time', () => expireAwaiting(db, observe));
-    if (late) wakeup.wake();
+    if (late) wakeForNew();
     const reaped = await attempt('take back deliveries of lost workers', () => reapExpiredLeases(db));
     if (reaped) {
       observe?.leasesTakenBack(reaped);
       logger.warn({ deliveries: reaped }, 'took back deliveries of lost workers');
-      wakeup.wake();
+      wakeForNew();
     }
   }
 
@@ -239,7 +250,7 @@ export function createWorker(options: WorkerOptions): Worker {
       loop = run();
       scheduleBeat();
     },
-    wake: () => wakeup.wake(),
+    wake: wakeForNew,
     async stop(graceMs) {
       stopping = true;
       wakeup.wake();

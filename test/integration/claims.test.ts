@@ -12,6 +12,7 @@ import {
   type Claim,
   type Claimed,
 } from '../../src/outbox/claim.ts';
+import { noTarget } from '../../src/outbox/to-run.ts';
 import { completeDeliveries } from '../../src/outbox/complete.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
@@ -134,6 +135,42 @@ describeEachDatabase('the notes of claims', (database, kind) => {
     for (let beat = 0; beat < 3; beat += 1) found += await reapExpiredLeases(db());
     expect(found).toBe(450);
     expect(await notes()).toEqual([]);
+  });
+
+  it('goes on in the lanes of the claim before, from the first that waited, and nowhere else', async () => {
+    const [first, second] = [randomUUID(), randomUUID()];
+    const add = (target: string | null, seconds: number) =>
+      sql`
+      insert into deliveries (tenant_id, id, message_id, target_id, handler_kind, run_at)
+      values (${app.tenantId}, ${randomUUID()}, ${randomUUID()}, ${target}, 'process',
+        now() + ${seconds}::int * interval '1 second')`.execute(db());
+    const at = async (lanes: Claimed['lanes'] | undefined, free: number): Promise<Claimed> =>
+      await claimDeliveries(db(), {
+        ...{ worker: 'w', free, leaseSeconds: 30, workers: 1, rank: 0, load: [], lanes },
+        position: { tenant: null, targets: {} },
+      });
+    for (const seconds of [-9, -8, -7]) await add(first, seconds);
+    await add(null, -5);
+    await add(second, 60);
+    const all = await at(undefined, 2);
+    expect(all).toMatchObject({ isRound: true, isWhole: true });
+    expect(all.lanes.map(([tenant, lane]) => [tenant, lane]).toSorted()).toEqual(
+      [noTarget, first, second].map((lane) => [app.tenantId, lane]).toSorted(),
+    );
+    expect(all.claims.map((one) => one.target_id).toSorted()).toEqual([first, null]);
+
+    // One that is earlier than where it looks, and one in a lane that had nothing, are left for later.
+    await add(first, -20);
+    await add(randomUUID(), -5);
+    const known = await at(all.lanes, 10);
+    expect(known.claims.map((one) => one.target_id)).toEqual([first, first]);
+    expect(known.lanes.map(([, lane]) => lane).toSorted()).toEqual([first, second].toSorted());
+    expect(await at(known.lanes, 10)).toMatchObject({
+      claims: [],
+      claimId: null,
+      lanes: [[app.tenantId, second, expect.any(String)]],
+    });
+    expect((await at(undefined, 10)).claims).toHaveLength(2);
   });
 
   it('what an earlier version left without a note is swept up, but not what still runs', async () => {

@@ -8,7 +8,14 @@ import { getEvent, listEvents } from '../../src/inbox/events.ts';
 import { getMessage, listMessages } from '../../src/inbox/messages.ts';
 import { countDeliveries } from '../../src/outbox/backlog.ts';
 import { expireAwaiting } from '../../src/outbox/callbacks.ts';
-import { claimDeliveries, reapExpiredLeases, releaseClaims, renewLeases, type Claim } from '../../src/outbox/claim.ts';
+import {
+  claimDeliveries,
+  reapExpiredLeases,
+  releaseClaims,
+  renewLeases,
+  type Claim,
+  type Claimed,
+} from '../../src/outbox/claim.ts';
 import { completeDeliveries, type Completion } from '../../src/outbox/complete.ts';
 import { getDelivery, listDeliveries, listMessageDeliveries } from '../../src/outbox/deliveries.ts';
 import { loadWork } from '../../src/outbox/run-delivery.ts';
@@ -133,10 +140,17 @@ describe.skipIf(!databaseKinds.includes('postgres'))('query plans on PostgreSQL'
   });
 
   it('claiming, and loading what was claimed, scans nothing', async () => {
+    let lanes: Claimed['lanes'] = [];
     const request = { worker: 'w', free: 500, leaseSeconds: 30, workers: 1, rank: 0, load: [] };
     await expectNoScans(async () => {
       const claimed = await claimDeliveries(database.db, { ...request, position: { tenant: null, targets: {} } });
       claims = claimed.claims;
+      lanes = claimed.lanes;
+    }, 'deliveries');
+    await expectNoScans(async () => {
+      const position = { tenant: null, targets: {} };
+      const { claims: more } = await claimDeliveries(database.db, { ...request, free: 10, lanes, position });
+      await releaseClaims(database.db, more);
     }, 'deliveries');
     expect(claims).toHaveLength(500);
     await expectNoScans(() => loadWork(database.db, claims), 'inbound_messages', 'routes');

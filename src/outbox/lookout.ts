@@ -1,0 +1,46 @@
+import type { Claimed, LanePlace } from './claim.ts';
+
+/**
+ * Where the next claim has to look. To look everywhere is to walk past what has ended since the last
+ * vacuum: hundreds of thousands of index entries while a backlog is worked off. So where nothing new
+ * can have come, a claim goes on in the lanes of the one before, from where it found something.
+ */
+export interface Lookout {
+  /** Undefined: everywhere. */
+  where(): readonly LanePlace[] | undefined;
+  /** A claim has looked, for so many. Returns whether it has left out what may be new. */
+  looked(free: number, claimed: Claimed): boolean;
+  /** There may be something in another lane, or earlier in one of these. */
+  somethingNew(): void;
+}
+
+/**
+ * @param everyMs after how long it is looked everywhere in any case: for what nobody has told of.
+ * @param nowMs a clock that never goes back, in milliseconds.
+ */
+export function createLookout(everyMs: number, nowMs: () => number): Lookout {
+  let known: readonly LanePlace[] | undefined;
+  let lookedEverywhereAt = -Infinity;
+  let isNew = true;
+  /** The last claim got all that it asked for: whatever is new has to wait for a place anyway. */
+  let isFull = false;
+  let isEverywhere = true;
+
+  return {
+    where() {
+      isEverywhere = known === undefined || (isNew && !isFull) || nowMs() - lookedEverywhereAt >= everyMs;
+      if (!isEverywhere) return known;
+      lookedEverywhereAt = nowMs();
+      isNew = false;
+      return undefined;
+    },
+    looked(free, { claims, lanes, isWhole }) {
+      isFull = claims.length >= free;
+      known = isWhole ? lanes : undefined;
+      return isNew && !isEverywhere;
+    },
+    somethingNew() {
+      isNew = true;
+    },
+  };
+}

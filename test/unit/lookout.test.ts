@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import type { Claim, Claimed, LanePlace } from '../../src/outbox/claim.ts';
+import { createLookout } from '../../src/outbox/lookout.ts';
+
+const lanes: LanePlace[] = [['tenant', 'lane', '2026-11-21T10:00:00.000001+00:00']];
+
+const claimed = (count: number, isWhole = true): Claimed => ({
+  claims: Array.from({ length: count }, () => ({}) as Claim),
+  claimId: count > 0 ? '1' : null,
+  position: { tenant: null, targets: {} },
+  isRound: true,
+  lanes,
+  isWhole,
+});
+
+describe('createLookout', () => {
+  it('looks everywhere first, and then where something was', () => {
+    const lookout = createLookout(1_000, () => 0);
+    expect(lookout.where()).toBeUndefined();
+    expect(lookout.looked(10, claimed(3))).toBe(false);
+    expect(lookout.where()).toBe(lanes);
+  });
+
+  it('looks everywhere again when something is new', () => {
+    const lookout = createLookout(1_000, () => 0);
+    lookout.where();
+    lookout.looked(10, claimed(3));
+    lookout.somethingNew();
+    expect(lookout.where()).toBeUndefined();
+    lookout.looked(10, claimed(3));
+    expect(lookout.where()).toBe(lanes);
+  });
+
+  it('lets what is new wait while there are no places for it, and says so when there are', () => {
+    const lookout = createLookout(1_000, () => 0);
+    lookout.where();
+    lookout.looked(10, claimed(10));
+    lookout.somethingNew();
+    expect(lookout.where()).toBe(lanes);
+    expect(lookout.looked(10, claimed(0))).toBe(true);
+    expect(lookout.where()).toBeUndefined();
+    expect(lookout.looked(10, claimed(0))).toBe(false);
+  });
+
+  it('looks everywhere once in a while, however full it is', () => {
+    let now = 0;
+    const lookout = createLookout(1_000, () => now);
+    lookout.where();
+    lookout.looked(10, claimed(10));
+    now = 999;
+    expect(lookout.where()).toBe(lanes);
+    lookout.looked(10, claimed(10));
+    now = 1_000;
+    expect(lookout.where()).toBeUndefined();
+  });
+
+  it('knows no lanes where there are more than one look can list', () => {
+    const lookout = createLookout(1_000, () => 0);
+    lookout.where();
+    lookout.looked(10, claimed(10, false));
+    expect(lookout.where()).toBeUndefined();
+  });
+});
