@@ -14,6 +14,9 @@ export interface Lookout {
   somethingNew(): void;
 }
 
+/** How long what is new may wait where there is more to do than places, in milliseconds. */
+const fullMs = 100;
+
 /**
  * @param everyMs after how long it is looked everywhere in any case: for what nobody has told of.
  * @param nowMs a clock that never goes back, in milliseconds.
@@ -22,13 +25,14 @@ export function createLookout(everyMs: number, nowMs: () => number): Lookout {
   let known: readonly LanePlace[] | undefined;
   let lookedEverywhereAt = -Infinity;
   let isNew = true;
-  /** The last claim got all that it asked for: whatever is new has to wait for a place anyway. */
+  /** The last claim got all that it asked for: whatever is new has to wait for a place, and for others. */
   let isFull = false;
   let isEverywhere = true;
 
   return {
     where() {
-      isEverywhere = known === undefined || (isNew && !isFull) || nowMs() - lookedEverywhereAt >= everyMs;
+      const elapsed = nowMs() - lookedEverywhereAt;
+      isEverywhere = known === undefined || elapsed >= everyMs || (isNew && (!isFull || elapsed >= fullMs));
       if (!isEverywhere) return known;
       lookedEverywhereAt = nowMs();
       isNew = false;

@@ -32,14 +32,26 @@ describe('createLookout', () => {
   });
 
   it('lets what is new wait while there are no places for it, and says so when there are', () => {
-    const lookout = createLookout(1_000, () => 0);
+    let now = 0;
+    const lookout = createLookout(1_000, () => now);
     lookout.where();
     lookout.looked(10, claimed(10));
     lookout.somethingNew();
+    now = 99;
     expect(lookout.where()).toBe(lanes);
     expect(lookout.looked(10, claimed(0))).toBe(true);
     expect(lookout.where()).toBeUndefined();
     expect(lookout.looked(10, claimed(0))).toBe(false);
+  });
+
+  it('lets what is new wait for a tenth of a second at most, however full it is', () => {
+    let now = 0;
+    const lookout = createLookout(1_000, () => now);
+    lookout.where();
+    lookout.looked(10, claimed(10));
+    lookout.somethingNew();
+    now = 100;
+    expect(lookout.where()).toBeUndefined();
   });
 
   it('looks everywhere once in a while, however full it is', () => {
