@@ -11,7 +11,7 @@ import { silentLogger } from '../src/lib/logger.ts';
 import { createSealer, newSealingKey } from '../src/lib/sealing.ts';
 import { newWebhookSecret } from '../src/lib/standard-webhooks.ts';
 import { claimDeliveries, forgetClaims } from '../src/outbox/claim.ts';
-import { completeDeliveries, type Completion } from '../src/outbox/complete.ts';
+import { completeDeliveries, nothingMore, type Completion } from '../src/outbox/complete.ts';
 import { listMessageDeliveries } from '../src/outbox/deliveries.ts';
 import { providers } from '../src/providers/index.ts';
 import { ensureEventPartitions } from '../src/retention/partitions.ts';
@@ -174,13 +174,8 @@ export async function claimAndComplete(
       worker,
       from: 'running',
       outcome: 'succeeded',
-      delayMs: 0,
-      onDeadline: null,
-      holdsKey: false,
+      ...nothingMore,
       result: { handedTo: null },
-      error: null,
-      statusCode: null,
-      response: null,
       startedAt: new Date(),
       durationMs: 0,
     })),

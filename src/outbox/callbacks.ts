@@ -6,7 +6,7 @@ import type { Sealer } from '../lib/sealing.ts';
 import { storableJson } from '../lib/storable.ts';
 import { readCallbackToken } from './callback-token.ts';
 import type { Claim } from './claim.ts';
-import { completeDeliveries, type Completion } from './complete.ts';
+import { completeDeliveries, nothingMore, type Completion } from './complete.ts';
 import type { OutboxObserver } from './observe.ts';
 import { judgeFailure } from './retry-policy.ts';
 import { holdsKey, loadWork, policyOf, type Work } from './run-delivery.ts';
@@ -139,18 +139,5 @@ function judged(error: Error, work: Work): Partial<Completion> & Pick<Completion
 
 /** What all of these have in common; the time that the attempt took is the database's to tell. */
 function ended(claim: Claim): Omit<Completion, 'outcome'> {
-  return {
-    claim,
-    worker: 'callback',
-    from: 'awaiting',
-    delayMs: 0,
-    onDeadline: null,
-    holdsKey: false,
-    result: null,
-    error: null,
-    statusCode: null,
-    response: null,
-    startedAt: new Date(0),
-    durationMs: 0,
-  };
+  return { ...nothingMore, claim, worker: 'callback', from: 'awaiting', startedAt: new Date(0), durationMs: 0 };
 }

@@ -28,6 +28,17 @@ export interface Completion {
   readonly durationMs: number;
 }
 
+/** What a completion says besides how the try ended, where there is nothing more to say. */
+export const nothingMore = {
+  delayMs: 0,
+  onDeadline: null,
+  holdsKey: false,
+  result: null,
+  error: null,
+  statusCode: null,
+  response: null,
+} as const;
+
 /** What became of a completion. */
 export interface Counted {
   /** False: another worker has taken the delivery over, and nothing was changed. */

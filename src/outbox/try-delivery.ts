@@ -1,6 +1,6 @@
 import { AwaitingCallback } from '../handler.ts';
 import { messageOf, PermanentError, RetryableError } from '../lib/errors.ts';
-import type { Completion } from './complete.ts';
+import { nothingMore, type Completion } from './complete.ts';
 import { judgeFailure } from './retry-policy.ts';
 import { holdsKey, policyOf, runDelivery, timeoutOf, type RunContext, type Work } from './run-delivery.ts';
 
@@ -8,17 +8,6 @@ import { holdsKey, policyOf, runDelivery, timeoutOf, type RunContext, type Work 
 export type Ended = Omit<Completion, 'claim' | 'worker' | 'from' | 'startedAt' | 'durationMs'> & {
   readonly thrown?: unknown;
 };
-
-/** A completion that says nothing but how it ended. */
-const nothing = {
-  delayMs: 0,
-  onDeadline: null,
-  holdsKey: false,
-  result: null,
-  error: null,
-  statusCode: null,
-  response: null,
-} as const;
 
 /**
  * Runs a delivery's handler once, within its time, and judges how that ended. It never throws: what
@@ -37,11 +26,11 @@ export async function tryDelivery(context: RunContext, work: Work, abort: AbortC
     const result = await Promise.race([runDelivery(context, work, signal), rejectOn(signal)]);
     if (result instanceof AwaitingCallback) {
       const { deadlineMs, onDeadline } = result;
-      return { ...nothing, outcome: 'awaiting', delayMs: deadlineMs, onDeadline };
+      return { ...nothingMore, outcome: 'awaiting', delayMs: deadlineMs, onDeadline };
     }
     const { status, body } = result as { status?: unknown; body?: unknown };
     return {
-      ...nothing,
+      ...nothingMore,
       outcome: 'succeeded',
       result,
       statusCode: typeof status === 'number' ? status : null,
@@ -51,7 +40,7 @@ export async function tryDelivery(context: RunContext, work: Work, abort: AbortC
     const { response, ...verdict } = splitResponse(judgeFailure(error, policy, work.claim.attempts, Math.random()));
     const status = verdict.error['status'];
     return {
-      ...nothing,
+      ...nothingMore,
       outcome: verdict.outcome,
       delayMs: verdict.outcome === 'retry' ? verdict.delayMs : 0,
       holdsKey: verdict.outcome === 'dead' && holdsKey(work),

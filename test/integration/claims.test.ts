@@ -13,7 +13,7 @@ import {
   type Claimed,
 } from '../../src/outbox/claim.ts';
 import { noTarget } from '../../src/outbox/to-run.ts';
-import { completeDeliveries } from '../../src/outbox/complete.ts';
+import { completeDeliveries, nothingMore } from '../../src/outbox/complete.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { startTestApp, type TestApp } from '../support/test-app.ts';
 
@@ -57,13 +57,8 @@ describeEachDatabase('the notes of claims', (database, kind) => {
         worker: 'w',
         from: 'running',
         outcome: 'succeeded',
-        delayMs: 0,
-        onDeadline: null,
-        holdsKey: false,
+        ...nothingMore,
         result: {},
-        error: null,
-        statusCode: null,
-        response: null,
         startedAt: new Date(),
         durationMs: 1,
       })),

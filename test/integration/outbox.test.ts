@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { defineHandler } from '../../src/handler.ts';
 import { createSafeFetch } from '../../src/lib/safe-fetch.ts';
 import { claimDeliveries, reapExpiredLeases, releaseClaims, renewLeases, type Claim } from '../../src/outbox/claim.ts';
-import { completeDeliveries, type Completion } from '../../src/outbox/complete.ts';
+import { completeDeliveries, nothingMore, type Completion } from '../../src/outbox/complete.ts';
 import type { Database } from '../../src/db/schema.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { createWebhookChannel, messageWith, postEvent, type TestChannel } from '../support/story.ts';
@@ -232,13 +232,9 @@ describeEachDatabase('leases and fences', (database) => {
     worker,
     from: 'running',
     outcome: 'succeeded',
-    delayMs: 0,
-    onDeadline: null,
-    holdsKey: false,
+    ...nothingMore,
     result: { by: worker },
-    error: null,
     statusCode: 200,
-    response: null,
     startedAt: new Date(),
     durationMs: 1,
   });

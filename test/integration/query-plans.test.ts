@@ -16,7 +16,7 @@ import {
   type Claim,
   type Claimed,
 } from '../../src/outbox/claim.ts';
-import { completeDeliveries, type Completion } from '../../src/outbox/complete.ts';
+import { completeDeliveries, nothingMore, type Completion } from '../../src/outbox/complete.ts';
 import { getDelivery, listDeliveries, listMessageDeliveries } from '../../src/outbox/deliveries.ts';
 import { loadWork } from '../../src/outbox/run-delivery.ts';
 import { listIdentityLinks } from '../../src/routing/identity-links.ts';
@@ -169,13 +169,8 @@ describe.skipIf(!databaseKinds.includes('postgres'))('query plans on PostgreSQL'
       worker: 'w',
       from: 'running',
       outcome: 'succeeded',
-      delayMs: 0,
-      onDeadline: null,
-      holdsKey: false,
+      ...nothingMore,
       result: {},
-      error: null,
-      statusCode: null,
-      response: null,
       startedAt: new Date(),
       durationMs: 0,
     });

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { ParsedMessage } from '../../src/provider.ts';
 import { messageStatus } from '../../src/db/message-status.ts';
 import { claimDeliveries, type Claim } from '../../src/outbox/claim.ts';
-import { completeDeliveries, type Completion, type Counted } from '../../src/outbox/complete.ts';
+import { completeDeliveries, nothingMore, type Completion, type Counted } from '../../src/outbox/complete.ts';
 import { routeBatch } from '../../src/routing/router.ts';
 import type { TestDatabase } from '../support/databases.ts';
 import { createWebhookChannel } from '../support/story.ts';
@@ -92,7 +92,7 @@ export async function createWorld(database: TestDatabase): Promise<World> {
     otherDb,
     targetIds: targetIds as Record<Lane, string>,
     async reset() {
-      await sql`truncate deliveries, attempts, inbound_messages, events`.execute(db);
+      await sql`truncate deliveries, attempts, claims, inbound_messages, events`.execute(db);
       await sql`update targets set status = 'active', status_reason = null`.execute(db);
     },
     async arrive(lane, threads) {
@@ -144,14 +144,8 @@ export async function createWorld(database: TestDatabase): Promise<World> {
 }
 
 const unremarkable = {
+  ...nothingMore,
   from: 'running',
-  delayMs: 0,
-  onDeadline: null,
-  holdsKey: false,
-  result: null,
-  error: null,
-  statusCode: null,
-  response: null,
   startedAt: new Date(),
   durationMs: 1,
 } as const;
