@@ -141,7 +141,13 @@ describeEachDatabase('the notes of claims', (database, kind) => {
         now() + ${seconds}::int * interval '1 second')`.execute(db());
     const at = async (lanes: Claimed['lanes'] | undefined, free: number): Promise<Claimed> =>
       await claimDeliveries(db(), {
-        ...{ worker: 'w', free, leaseSeconds: 30, workers: 1, rank: 0, load: [], lanes },
+        worker: 'w',
+        free,
+        leaseSeconds: 30,
+        workers: 1,
+        rank: 0,
+        load: [],
+        lanes,
         position: { tenant: null, targets: {} },
       });
     for (const seconds of [-9, -8, -7]) await add(first, seconds);
@@ -149,10 +155,8 @@ describeEachDatabase('the notes of claims', (database, kind) => {
     await add(second, 60);
     const all = await at(undefined, 2);
     expect(all).toMatchObject({ isRound: true, isWhole: true });
-    expect(all.lanes.map(([tenant, lane]) => [tenant, lane]).toSorted()).toEqual(
-      [noTarget, first, second].map((lane) => [app.tenantId, lane]).toSorted(),
-    );
-    expect(all.claims.map((one) => one.target_id).toSorted()).toEqual([first, null]);
+    expect(new Set(all.lanes.map(([, lane]) => lane))).toEqual(new Set([noTarget, first, second]));
+    expect(new Set(all.claims.map((one) => one.target_id))).toEqual(new Set([first, null]));
 
     // One that is earlier than where it looks, and one in a lane that had nothing, are left for later.
     await add(first, -20);
