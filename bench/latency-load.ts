@@ -127,7 +127,8 @@ async function createProvider({ port, channelId }: PathOrder): Promise<Provider>
       const request = pool.next(channelId);
       if (!request) return;
       onTheWay.set(/webhook-id: (\S+)/.exec(request.toString('latin1', 0, 400))?.[1] ?? '', dueAt);
-      const socket = free.pop();
+      // In turn: one that is never used the service closes after a few seconds.
+      const socket = free.shift();
       if (socket) socket.write(request);
       else waiting.push(request);
     },

@@ -112,7 +112,7 @@ export function createApp(config: Config, runtime: Runtime, overrides: Overrides
     }) ?? noMetrics;
 
   const notify = (channel: string): (() => void) =>
-    database.kind === 'postgres' ? createNotifier(db, channel, 50, logger) : () => {};
+    database.kind === 'postgres' ? createNotifier(db, channel, 10, logger) : () => {};
   const notifyInbox = notify(inboxChannel);
   const notifyOutbox = notify(outboxChannel);
 
