@@ -133,6 +133,7 @@ export function createWorker(options: WorkerOptions): Worker {
     try {
       work = await loadWork(db, claims);
     } catch (error) {
+      notes.lost(claimId);
       await releaseClaims(db, claims).catch(() => {});
       throw error;
     }
