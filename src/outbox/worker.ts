@@ -175,7 +175,7 @@ export function createWorker(options: WorkerOptions): Worker {
       observe?.tryEnded({ work, outcome: ended.outcome, counted, durationMs, endedAt: options.now() });
       // A short delay should not wait for the next poll.
       if (ended.outcome === 'retry' && ended.delayMs < options.pollMs)
-        setTimeout(wakeup.wake, ended.delayMs + 1).unref();
+        setTimeout(wakeForNew, ended.delayMs + 1).unref();
       const fields = logFields(work);
       if (!counted) logger.warn(fields, 'a late completion changed nothing: another worker has the delivery');
       else if (ended.error)
