@@ -10,7 +10,8 @@ import { createEndpoint, wholeChannelEndpoint } from '../src/inbox/endpoints.ts'
 import { silentLogger } from '../src/lib/logger.ts';
 import { createSealer, newSealingKey } from '../src/lib/sealing.ts';
 import { newWebhookSecret } from '../src/lib/standard-webhooks.ts';
-import { claimDeliveries, forgetClaims } from '../src/outbox/claim.ts';
+import { claimDeliveries } from '../src/outbox/claim.ts';
+import { forgetClaims } from '../src/outbox/leases.ts';
 import { completeDeliveries, nothingMore, type Completion } from '../src/outbox/complete.ts';
 import { listMessageDeliveries } from '../src/outbox/deliveries.ts';
 import { providers } from '../src/providers/index.ts';

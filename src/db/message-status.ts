@@ -1,6 +1,10 @@
 import { sql, type Kysely, type RawBuilder, type Selectable, type Transaction } from 'kysely';
 import type { Database, InboundMessagesTable, MessageStatus } from './schema.ts';
 
+/** The deliveries that speak for `inbound_messages m`. */
+const fromSucceeded = sql`from deliveries s
+  where s.tenant_id = m.tenant_id and s.message_id = m.id and s.state = 'succeeded' and not s.outdated`;
+
 /**
  * What became of a message is told by its deliveries: it is `processed` once one of them has
  * succeeded. Its own row is not written again for that, which would cost as much as all the rest of
@@ -8,9 +12,7 @@ import type { Database, InboundMessagesTable, MessageStatus } from './schema.ts'
  *
  * `offset 0` keeps it a look by key for each message: as a join it may begin with all deliveries.
  */
-const hasSucceeded = sql`exists (select from deliveries s
-  where s.tenant_id = m.tenant_id and s.message_id = m.id and s.state = 'succeeded' and not s.outdated
-  offset 0)`;
+const hasSucceeded = sql`exists (select ${fromSucceeded} offset 0)`;
 
 /** SQL: the status of `inbound_messages m`. */
 export const messageStatus = sql<MessageStatus>`case when m.status in ('routed', 'failed') and ${hasSucceeded}
@@ -27,9 +29,7 @@ export function hasMessageStatus(status: string): RawBuilder<boolean> {
 
 /** When the first delivery of `inbound_messages m` succeeded; null where the row itself says all. */
 export const processedAt = sql<Date | null>`(case when m.status in ('routed', 'failed') then
-  (select min(s.finished_at) from deliveries s
-    where s.tenant_id = m.tenant_id and s.message_id = m.id and s.state = 'succeeded'
-      and not s.outdated) end)`.as('processed_at');
+  (select min(s.finished_at) ${fromSucceeded}) end)`.as('processed_at');
 
 /** A message as it is, of a row and `processedAt`. */
 export function withStatus<Row extends Pick<Selectable<InboundMessagesTable>, 'status' | 'error' | 'updated_at'>>(

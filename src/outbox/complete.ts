@@ -59,9 +59,10 @@ export function createCompleter(db: Kysely<Database>): Completer {
 }
 
 /**
- * Ends tries: delivery and attempt in one commit, and the message too where the delivery is dead. Only the worker that shows the latest
- * fencing number is heard; the attempt of another is logged as `superseded` and changes nothing.
- * Where a delivery with an ordering key has ended, the next of its key is let go in the same commit.
+ * Ends tries: delivery and attempt in one commit, and the message too where the delivery is dead. Only
+ * the worker that shows the latest fencing number is heard; the attempt of another is logged as
+ * `superseded` and changes nothing. Where a delivery with an ordering key has ended, the next of its
+ * key is let go in the same commit.
  */
 export async function completeDeliveries(db: Kysely<Database>, completions: readonly Completion[]): Promise<Counted[]> {
   const keyed = completions.filter(({ claim }) => claim.ordering_key !== null).map(({ claim }) => claim);
@@ -73,6 +74,9 @@ export async function completeDeliveries(db: Kysely<Database>, completions: read
     return counted;
   });
 }
+
+const attemptColumns = sql.raw(`tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response,
+  started_at, duration_ms`);
 
 async function writeCompletions(db: Kysely<Database>, completions: readonly Completion[]): Promise<Counted[]> {
   const ordered = completions.toSorted((a, b) => (a.claim.id < b.claim.id ? -1 : 1));
@@ -127,17 +131,11 @@ async function writeCompletions(db: Kysely<Database>, completions: readonly Comp
       from ended e left join updated u on u.n = e.n
     ), logged as (
       -- Of a try that ran until now nothing was logged before, so no conflict has to be looked for.
-      insert into attempts (tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response,
-        started_at, duration_ms)
-      select tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response, started_at,
-        duration_ms
-      from tries where from_state = 'running' and outcome <> 'superseded'
+      insert into attempts (${attemptColumns})
+      select ${attemptColumns} from tries where from_state = 'running' and outcome <> 'superseded'
     ), logged_later as (
-      insert into attempts as a (tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response,
-        started_at, duration_ms)
-      select tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response, started_at,
-        duration_ms
-      from tries where from_state <> 'running' or outcome = 'superseded'
+      insert into attempts as a (${attemptColumns})
+      select ${attemptColumns} from tries where from_state <> 'running' or outcome = 'superseded'
       on conflict (tenant_id, delivery_id, fence) do update set
         outcome = excluded.outcome, error = excluded.error,
         duration_ms = least(greatest(extract(epoch from now() - a.started_at) * 1000, 0), 2147483647)::int

@@ -75,7 +75,7 @@ async function loadMessages(
   claims: readonly Claim[],
 ): Promise<WorkMessage[]> {
   const ids = claims.map((claim) => claim.message_id);
-  const from = sql`from inbound_messages m where m.tenant_id = any(${tenants}::uuid[]) and m.id = any(${ids}::uuid[])`;
+  const from = sql`from inbound_messages m where ${isAmong('m.tenant_id', tenants)} and ${isAmong('m.id', ids)}`;
   // Only what is repeated may have been delivered before.
   if (!claims.some((claim) => claim.replay_of !== null)) {
     const plain = await sql<WorkMessage>`/* prepare load_messages */ select ${messageColumns} ${from}`.execute(db);

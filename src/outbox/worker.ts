@@ -6,16 +6,8 @@ import { messageOf } from '../lib/errors.ts';
 import { createWakeup } from '../lib/wakeup.ts';
 import { createBreakers, type BreakerTarget } from './breaker.ts';
 import { expireAwaiting, settleCallbacks } from './callbacks.ts';
-import {
-  claimDeliveries,
-  forgetClaims,
-  reapExpiredLeases,
-  releaseClaims,
-  renewLeases,
-  sweepExpiredLeases,
-  type Claim,
-  type Position,
-} from './claim.ts';
+import { claimDeliveries, type Claim, type Position } from './claim.ts';
+import { forgetClaims, reapExpiredLeases, releaseClaims, renewLeases, sweepExpiredLeases } from './leases.ts';
 import { createClaimNotes } from './claim-notes.ts';
 import { createCompleter, type Completion, type Counted } from './complete.ts';
 import { createLanes, type LaneOwner } from './lanes.ts';

@@ -3,15 +3,8 @@ import { sql, type Kysely } from 'kysely';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { Database } from '../../src/db/schema.ts';
 import { countDeliveries } from '../../src/outbox/backlog.ts';
-import {
-  claimDeliveries,
-  forgetClaims,
-  reapExpiredLeases,
-  renewLeases,
-  sweepExpiredLeases,
-  type Claim,
-  type Claimed,
-} from '../../src/outbox/claim.ts';
+import { claimDeliveries, type Claim, type Claimed } from '../../src/outbox/claim.ts';
+import { forgetClaims, reapExpiredLeases, renewLeases, sweepExpiredLeases } from '../../src/outbox/leases.ts';
 import { noTarget } from '../../src/outbox/to-run.ts';
 import { completeDeliveries, nothingMore } from '../../src/outbox/complete.ts';
 import { describeEachDatabase } from '../support/databases.ts';

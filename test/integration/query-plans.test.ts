@@ -8,14 +8,8 @@ import { getEvent, listEvents } from '../../src/inbox/events.ts';
 import { getMessage, listMessages } from '../../src/inbox/messages.ts';
 import { countDeliveries } from '../../src/outbox/backlog.ts';
 import { expireAwaiting } from '../../src/outbox/callbacks.ts';
-import {
-  claimDeliveries,
-  reapExpiredLeases,
-  releaseClaims,
-  renewLeases,
-  type Claim,
-  type Claimed,
-} from '../../src/outbox/claim.ts';
+import { claimDeliveries, type Claim, type Claimed } from '../../src/outbox/claim.ts';
+import { reapExpiredLeases, releaseClaims, renewLeases } from '../../src/outbox/leases.ts';
 import { completeDeliveries, nothingMore, type Completion } from '../../src/outbox/complete.ts';
 import { getDelivery, listDeliveries, listMessageDeliveries } from '../../src/outbox/deliveries.ts';
 import { loadWork } from '../../src/outbox/run-delivery.ts';

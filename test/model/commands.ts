@@ -3,13 +3,8 @@ import { expect } from 'vitest';
 import { callbackToken } from '../../src/outbox/callback-token.ts';
 import { expireAwaiting, receiveCallback, settleCallbacks } from '../../src/outbox/callbacks.ts';
 import { cancelDelivery } from '../../src/outbox/cancel.ts';
-import {
-  reapExpiredLeases,
-  releaseClaims,
-  renewLeases,
-  sweepExpiredLeases,
-  type Claim,
-} from '../../src/outbox/claim.ts';
+import { type Claim } from '../../src/outbox/claim.ts';
+import { reapExpiredLeases, releaseClaims, renewLeases, sweepExpiredLeases } from '../../src/outbox/leases.ts';
 import { replayDelivery } from '../../src/outbox/deliveries.ts';
 import { purgeDeliveries } from '../../src/outbox/purge.ts';
 import { updateTarget } from '../../src/outbox/targets.ts';
