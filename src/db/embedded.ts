@@ -61,11 +61,13 @@ function fsyncPath(path: string): void {
   }
 }
 
-/** PGlite's own start parameters without `-F`, which switches fsync off. */
+/** PGlite's own start parameters without `-F`, which switches fsync off; and our planner's, as in `openPostgres`. */
 const startParams = [
   '--single',
   '-O',
   '-j',
+  '-c',
+  'random_page_cost=1.1',
   '-c',
   'search_path=public',
   '-c',

@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely';
+import { isoOf } from '../lib/iso-time.ts';
 import type { InboundMessagesTable } from './schema.ts';
 
 /** What `showMessage` shows, by column. */
@@ -56,15 +57,15 @@ export function showMessage(row: Pick<Selectable<InboundMessagesTable>, (typeof 
     chatThreadId: null,
     chatTurnId: null,
     error: row.error as Record<string, unknown> | null,
-    createdAt: row.created_at.toISOString(),
-    updatedAt: row.updated_at.toISOString(),
+    createdAt: isoOf(row.created_at),
+    updatedAt: isoOf(row.updated_at),
     eventId: row.event_id,
     channelId: row.channel_id,
     endpointId: row.endpoint_id,
     routeId: row.route_id,
     displayName: row.display_name,
     recipient: row.recipient,
-    sentAt: row.sent_at?.toISOString() ?? null,
+    sentAt: row.sent_at ? isoOf(row.sent_at) : null,
     vouched: row.vouched,
   };
 }

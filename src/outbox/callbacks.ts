@@ -9,7 +9,7 @@ import type { Claim } from './claim.ts';
 import { completeDeliveries, nothingMore, type Completion } from './complete.ts';
 import type { OutboxObserver } from './observe.ts';
 import { judgeFailure } from './retry-policy.ts';
-import { holdsKey, loadWork, policyOf, type Work } from './run-delivery.ts';
+import { holdsKey, loadWork, policyOf, type Work } from './work.ts';
 
 /** What a target says when it calls back. Without a body: that it has succeeded. */
 export const callbackBody = z.object({

@@ -1,6 +1,17 @@
-import { sql, type Kysely, type RawBuilder } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import type { Database } from '../db/schema.ts';
-import { firstLane, isWaiting, lane, noTarget } from './to-run.ts';
+import { processedAt, withStatus } from '../db/message-status.ts';
+import { allLanes, knownLanes, maxLanes, maxTenants, type LanePlace, type Position } from './find-lanes.ts';
+import { isWaiting, lane } from './to-run.ts';
+import {
+  assembleWork,
+  sharedByClaimed,
+  workMessage,
+  workMessageBody,
+  type Shared,
+  type Work,
+  type WorkMessage,
+} from './work.ts';
 
 /** A delivery that this worker holds under a lease. `fence` is what it must show to complete it. */
 export interface Claim {
@@ -45,19 +56,10 @@ export interface ClaimRequest {
   readonly done?: readonly string[];
 }
 
-/** A tenant's target (or none), and the time of the first delivery that waited there, as PostgreSQL writes it. */
-export type LanePlace = readonly [tenantId: string, lane: string, since: string];
-
-/** A place in the round of tenants, and of the targets of each that has many. */
-export interface Position {
-  /** The tenant to go on after; null: from the beginning. */
-  readonly tenant: string | null;
-  /** Per tenant the target to go on after. */
-  readonly targets: Readonly<Record<string, string>>;
-}
-
 export interface Claimed {
   readonly claims: readonly Claim[];
+  /** What they are about, each of them in their order. */
+  readonly work: readonly Work[];
   /** Names the claim, until everything of it has ended; null where nothing was claimed. */
   readonly claimId: string | null;
   readonly position: Position;
@@ -69,10 +71,6 @@ export interface Claimed {
   readonly isWhole: boolean;
 }
 
-/** The order of the index, in full: with less PostgreSQL may take another one, and walk past all that has ended. */
-const inOrder = sql`d.tenant_id, ${lane}, d.run_at, d.id`;
-const maxTenants = 64;
-const maxLanes = 16;
 /** Deliveries to one target that run at once, over all processes, where its policy does not say. */
 export const defaultConcurrency = 16;
 
@@ -85,15 +83,17 @@ export const defaultConcurrency = 16;
  *
  * What is given stands in expressions of their own, so that PostgreSQL's plan does not hang on it: one
  * plan then serves all claims of a connection. To plan this anew takes as long as to claim a hundred.
+ *
+ * A claim does not wait for the disk: should the server lose it in a crash, what was claimed is due
+ * still, and is tried again. The completion, which must not be lost, comes after it in the log.
  */
 export async function claimDeliveries(db: Kysely<Database>, request: ClaimRequest): Promise<Claimed> {
   const { worker, free, leaseSeconds, workers, rank, load, position, lanes } = request;
-  const { rows } = await sql<
-    Claim & { scan: Scan | null }
-  >`${lanes ? sql`/* prepare claim_known_lanes */` : sql`/* prepare claim_deliveries */`}
+  const { rows } = await sql<Row>`${lanes ? sql`/* prepare claim_known_lanes */` : sql`/* prepare claim_deliveries */`}
     with recursive given as materialized (
       select ${free}::int as free, ${workers}::int as workers,
-        ${rank}::int as rank, ${worker}::text as worker, now() + ${leaseSeconds}::int * interval '1 second' as lease_until
+        ${rank}::int as rank, ${worker}::text as worker, now() + ${leaseSeconds}::int * interval '1 second' as lease_until,
+        set_config('synchronous_commit', 'off', true)
     ), running as materialized (
       select * from unnest(${load.map((one) => one.tenantId)}::uuid[], ${load.map((one) => one.targetId)}::uuid[],
         ${load.map((one) => one.running)}::int[], ${load.map((one) => one.tokens)}::int[])
@@ -121,22 +121,22 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
       cross join lateral (select coalesce((t.policy->>'concurrency')::int, ${defaultConcurrency}) as most) p
       where l.due_at <= now()
     ), found as materialized (
-      select q.tenant_id, q.lane, d.id, d.run_at, d.place
+      select q.tenant_id, q.lane, d.*
       from quotas q
       cross join lateral (
-        select d.id, d.run_at, d.ctid as place from deliveries d
-        where ${isWaiting} and d.tenant_id = q.tenant_id and ${lane} = q.lane
-          and d.run_at >= q.due_at and d.run_at <= now()
-        order by d.run_at, d.id
-        limit least(q.quota, ceil((select free from given)::float8 / (select count(*) from quotas where quota > 0))::int)
-        for update skip locked
+        select n.*, row_number() over () as turn from (
+          select d.id, d.run_at, d.ctid as place from deliveries d
+          where ${isWaiting} and d.tenant_id = q.tenant_id and ${lane} = q.lane
+            and d.run_at >= q.due_at and d.run_at <= now()
+          order by d.run_at, d.id
+          limit least(q.quota, ceil((select free from given)::float8 / (select count(*) from quotas where quota > 0))::int)
+          for update skip locked
+        ) n
       ) d
       where q.quota > 0
-    ), laned as (
-      select *, row_number() over (partition by tenant_id, lane order by run_at, id) as turn from found
     ), due as (
       select tenant_id, id, lane, place from (
-        select *, row_number() over (partition by tenant_id order by turn, lane) as tenant_turn from laned
+        select *, row_number() over (partition by tenant_id order by turn, lane) as tenant_turn from found
       ) fair order by tenant_turn, run_at limit (select free from given)
     ), claimed as (
       update deliveries d set state = 'running', fence = d.fence + 1, attempts = d.attempts + 1, callback = null,
@@ -158,19 +158,51 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
       from broken b, due
       where t.tenant_id = b.tenant_id and t.id = b.id and due.tenant_id = b.tenant_id and due.lane = b.id
     )
-    select case when c.n is null or c.n = 1 then s.scan end as scan, c.* from (
+    select case when c.n is null or c.n = 1 then s.scan end as scan,
+      c.tenant_id, c.message_id as id, ${workMessageBody},
+      c.id as delivery_id, c.route_id as delivery_route_id, c.target_id, c.handler_kind, c.ordering_key,
+      c.attempts, c.fence, c.replay_of, c.created_at as delivery_created_at, c.run_at,
+      -- Only what is repeated may have been delivered before.
+      case when c.replay_of is not null then ${processedAt.expression} end as processed_at
+    from (
       select json_build_object(
         'claim', (select id::text from noted),
+        -- From a target whose breaker is not closed only its probe is claimed.
+        'shared', ${sharedByClaimed(sql`case t.breaker when 'closed' then 'closed' else 'half_open' end`)},
         'lanes', (select json_agg(json_build_array(tenant_id, lane, due_at)) from lanes),
         'tenants', (select count(tenant_id) from tenants),
         'lastTenant', (select max(tenant_id::text) from tenants),
         'targets', (select json_object_agg(f.tenant_id, f.last) from (
           select tenant_id, max(lane::text) as last from lanes group by tenant_id having count(*) >= ${maxLanes}) f)
       ) as scan) s
-    left join (select row_number() over () as n, * from claimed) c on true`.execute(db);
+    left join (select row_number() over () as n, * from claimed) c on true
+    left join lateral (
+      select ${workMessage} from inbound_messages m where m.tenant_id = c.tenant_id and m.id = c.message_id offset 0
+    ) m on true`.execute(db);
   const scan = rows.find((row) => row.scan !== null)?.scan;
-  const claims = rows.filter((row) => row.id !== null).sort((a, b) => (a.id < b.id ? -1 : 1));
-  const found = { claims, claimId: scan?.claim ?? null, lanes: scan?.lanes ?? [] };
+  const claims: Claim[] = [];
+  const messages = new Map<string, WorkMessage>();
+  for (const row of rows) {
+    if (row.delivery_id === null) continue;
+    claims.push({
+      tenant_id: row.tenant_id,
+      id: row.delivery_id,
+      message_id: row.id,
+      route_id: row.delivery_route_id,
+      target_id: row.target_id,
+      handler_kind: row.handler_kind,
+      ordering_key: row.ordering_key,
+      attempts: row.attempts,
+      fence: row.fence,
+      replay_of: row.replay_of,
+      created_at: row.delivery_created_at,
+      run_at: row.run_at,
+    });
+    if (row.status !== null) messages.set(row.id, withStatus(row as Row & WorkMessage));
+  }
+  claims.sort((a, b) => (a.id < b.id ? -1 : 1));
+  const work = assembleWork(claims, messages, scan?.shared ?? { routes: [], targets: [] });
+  const found = { claims, work, claimId: scan?.claim ?? null, lanes: scan?.lanes ?? [] };
   if (lanes) return { ...found, position, isRound: true, isWhole: true };
   const isRound = !scan || scan.tenants < maxTenants;
   const targets = scan?.targets ?? {};
@@ -182,67 +214,24 @@ function isBeginning({ tenant, targets }: Position): boolean {
   return tenant === null && Object.keys(targets).length === 0;
 }
 
-/** The lanes of the next tenants of the round, found by jumping from one to the next in the index. */
-function allLanes(position: Position): RawBuilder<unknown> {
-  const cursors = Object.entries(position.targets);
-  return sql`cursors as materialized (
-      select * from unnest(${cursors.map(([tenant]) => tenant)}::uuid[],
-        ${cursors.map(([, target]) => after(target))}::uuid[]) as c(tenant_id, lane)
-    ), tenants(tenant_id, n) as (
-      (select d.tenant_id, 1 from deliveries d
-        where ${isWaiting} and d.tenant_id >= (select ${after(position.tenant)}::uuid)
-        order by ${inOrder} limit 1)
-      union all
-      select (select d.tenant_id from deliveries d
-        where ${isWaiting} and d.tenant_id > t.tenant_id
-        order by ${inOrder} limit 1), t.n + 1
-      from tenants t where t.tenant_id is not null and t.n < ${maxTenants}
-    ), lanes as materialized (
-      select t.tenant_id, l.lane, l.due_at
-      from tenants t
-      left join cursors c on c.tenant_id = t.tenant_id
-      cross join lateral (
-        with recursive s(lane, due_at, n) as (
-          (select ${lane}, d.run_at, 1 from deliveries d
-            where ${isWaiting} and d.tenant_id = t.tenant_id and ${lane} >= coalesce(c.lane, ${firstLane})
-            order by ${lane}, d.run_at limit 1)
-          union all
-          select f.lane, f.run_at, s.n + 1 from s cross join lateral (
-            select ${lane} as lane, d.run_at from deliveries d
-            where ${isWaiting} and d.tenant_id = t.tenant_id and ${lane} > s.lane
-            order by ${lane}, d.run_at limit 1) f
-          where s.n < ${maxLanes}
-        ) select lane, due_at from s
-      ) l
-      where t.tenant_id is not null
-    )`;
-}
-
-/** Lanes that something waits in still, of those where something did; of the round of tenants nothing. */
-function knownLanes(places: readonly LanePlace[]): RawBuilder<unknown> {
-  return sql`known as materialized (
-      select * from unnest(${places.map(([tenant]) => tenant)}::uuid[], ${places.map(([, own]) => own)}::uuid[],
-        ${places.map(([, , since]) => since)}::timestamptz[]) as k(tenant_id, lane, since)
-    ), tenants as (select tenant_id from known limit 0), lanes as materialized (
-      select k.tenant_id, k.lane, f.run_at as due_at
-      from known k cross join lateral (
-        select d.run_at from deliveries d
-        where ${isWaiting} and d.tenant_id = k.tenant_id and ${lane} = k.lane and d.run_at >= k.since
-        order by d.run_at, d.id limit 1) f
-    )`;
-}
+/** A claimed delivery with its message; what both have is named after the delivery where it is the delivery's. */
+type Row = Omit<Claim, 'id' | 'message_id' | 'route_id' | 'created_at'> &
+  Omit<WorkMessage, 'status'> & {
+    readonly scan: Scan | null;
+    /** Null where nothing was claimed. */
+    readonly delivery_id: string | null;
+    readonly delivery_route_id: string | null;
+    readonly delivery_created_at: Date;
+    /** Null where the message is no more. */
+    readonly status: WorkMessage['status'] | null;
+    readonly processed_at: Date | null;
+  };
 
 interface Scan {
   readonly claim: string | null;
+  readonly shared: Shared;
   readonly lanes: readonly LanePlace[] | null;
   readonly tenants: number;
   readonly lastTenant: string | null;
   readonly targets: Record<string, string> | null;
-}
-
-/** The UUID after this one, to go on from; the first of all where there is none. */
-function after(id: string | null): string {
-  if (id === null) return noTarget;
-  const next = (BigInt(`0x${id.replaceAll('-', '')}`) + 1n).toString(16).padStart(32, '0').slice(-32);
-  return next.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

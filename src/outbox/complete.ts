@@ -5,6 +5,7 @@ import { createBatcher, type Batcher } from '../lib/batcher.ts';
 import { storableJson } from '../lib/storable.ts';
 import type { Claim } from './claim.ts';
 import type { FailureRecord } from './retry-policy.ts';
+import { textArray, writeSuccesses } from './successes.ts';
 
 /** How one try ended, or for now: `awaiting` what the target calls back. */
 export interface Completion {
@@ -60,41 +61,54 @@ export function createCompleter(db: Kysely<Database>): Completer {
 
 /**
  * Ends tries: delivery and attempt in one commit, and the message too where the delivery is dead. Only
- * the worker that shows the latest fencing number is heard; the attempt of another is logged as
+ * the worker that holds the lease and shows the latest fencing number is heard; the attempt of another is logged as
  * `superseded` and changes nothing. Where a delivery with an ordering key has ended, the next of its
  * key is let go in the same commit.
  */
 export async function completeDeliveries(db: Kysely<Database>, completions: readonly Completion[]): Promise<Counted[]> {
   const keyed = completions.filter(({ claim }) => claim.ordering_key !== null).map(({ claim }) => claim);
-  if (keyed.length === 0) return await writeCompletions(db, completions);
+  if (keyed.length === 0) return await writeEnds(db, completions);
   return await db.transaction().execute(async (trx) => {
     await lockKeys(trx, keyed);
-    const counted = await writeCompletions(trx, completions);
+    const counted = await writeEnds(trx, completions);
     await releaseNext(trx, keyed);
     return counted;
   });
 }
 
-const attemptColumns = sql.raw(`tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response,
-  started_at, duration_ms`);
+const plainlyCounted: Counted = { counted: true, callback: null };
 
-async function writeCompletions(db: Kysely<Database>, completions: readonly Completion[]): Promise<Counted[]> {
+async function writeEnds(db: Kysely<Database>, completions: readonly Completion[]): Promise<Counted[]> {
+  const isSuccess = ({ from, outcome }: Completion): boolean => from === 'running' && outcome === 'succeeded';
+  const late = await writeSuccesses(db, completions.filter(isSuccess));
+  const others = completions.filter((completion) => !isSuccess(completion));
+  const special = await writeCompletions(db, [...others, ...late]);
+  return completions.map((completion) => special.get(completion) ?? plainlyCounted);
+}
+
+/** What there is to say of an end besides which it was; what is undefined is not said. */
+function detailsOf(ended: Completion): Readonly<Record<string, unknown>> {
+  return {
+    on_deadline: ended.onDeadline ?? undefined,
+    holds_key: ended.holdsKey || undefined,
+    delay_ms: ended.delayMs || undefined,
+    result: ended.result ?? undefined,
+    error: ended.error ?? undefined,
+    status_code: ended.statusCode ?? undefined,
+    response: ended.response ?? undefined,
+  };
+}
+
+/** Ends tries however they ended. Returns those that do not count, or were called back before they awaited it. */
+async function writeCompletions(
+  db: Kysely<Database>,
+  completions: readonly Completion[],
+): Promise<Map<Completion, Counted>> {
+  if (completions.length === 0) return new Map();
   const ordered = completions.toSorted((a, b) => (a.claim.id < b.claim.id ? -1 : 1));
-  // Most tries end with little to say. What there is goes as JSON, which costs several times as much to read.
-  const details = ordered.flatMap(({ result, error, ...ended }, n) => {
-    const said = {
-      on_deadline: ended.onDeadline ?? undefined,
-      holds_key: ended.holdsKey || undefined,
-      delay_ms: ended.delayMs || undefined,
-      result: result && Object.keys(result).length > 0 ? result : undefined,
-      error: error ?? undefined,
-      status_code: ended.statusCode ?? undefined,
-      response: ended.response ?? undefined,
-    };
-    return Object.values(said).some((value) => value !== undefined) ? [{ n: n + 1, ...said }] : [];
-  });
-  const columnOf = (value: (completion: Completion) => string | number): string => `{${ordered.map(value).join(',')}}`;
-  const result = await sql<{ id: string; callback: unknown }>`/* prepare complete_deliveries */
+  const details = ordered.map((ended, n) => ({ n: n + 1, ...detailsOf(ended) }));
+  const columnOf = (value: (completion: Completion) => string | number): string => textArray(ordered.map(value));
+  const { rows } = await sql<Counted & { n: string }>`/* prepare complete_deliveries */
     with ended as materialized (
       select e.*, d.on_deadline, coalesce(d.holds_key, false) as holds_key, coalesce(d.delay_ms, 0) as delay_ms,
         case when e.outcome = 'succeeded' then coalesce(d.result, '{}') end as result, d.error, d.status_code, d.response
@@ -123,19 +137,20 @@ async function writeCompletions(db: Kysely<Database>, completions: readonly Comp
         result = e.result, error = e.error, lease_owner = null, lease_until = null, updated_at = now()
       from ended e
       where d.tenant_id = e.tenant_id and d.id = e.id and d.fence = e.fence and d.state = e.from_state
+        -- A claim that the server lost in a crash may have had the same fence.
+        and (e.from_state <> 'running' or d.lease_owner = e.worker)
       returning d.tenant_id, d.id, d.message_id, d.state, d.error, d.callback, e.n
-    ), tries as (
-      select e.tenant_id, e.id as delivery_id, e.fence, e.number, e.worker,
-        case when u.n is null then 'superseded' else e.outcome end as outcome, e.status_code, e.error, e.response,
-        to_timestamp(e.started_ms / 1000) as started_at, e.duration_ms, e.from_state
-      from ended e left join updated u on u.n = e.n
     ), logged as (
-      -- Of a try that ran until now nothing was logged before, so no conflict has to be looked for.
-      insert into attempts (${attemptColumns})
-      select ${attemptColumns} from tries where from_state = 'running' and outcome <> 'superseded'
-    ), logged_later as (
-      insert into attempts as a (${attemptColumns})
-      select ${attemptColumns} from tries where from_state <> 'running' or outcome = 'superseded'
+      insert into attempts as a (tenant_id, delivery_id, fence, number, worker, outcome, status_code, error, response,
+        started_at, duration_ms)
+      select e.tenant_id, e.id, e.fence, e.number, e.worker,
+        case when u.n is null then 'superseded' else e.outcome end, e.status_code, e.error, e.response,
+        to_timestamp(e.started_ms / 1000), e.duration_ms
+      from ended e left join updated u on u.n = e.n
+      -- Not of a claim that the server lost in a crash: its fence is, or will be, another's.
+      where u.n is not null or (
+        select d.fence > e.fence from deliveries d where d.tenant_id = e.tenant_id and d.id = e.id)
+      -- What was awaited, or what has taken the delivery over, may have been logged before.
       on conflict (tenant_id, delivery_id, fence) do update set
         outcome = excluded.outcome, error = excluded.error,
         duration_ms = least(greatest(extract(epoch from now() - a.started_at) * 1000, 0), 2147483647)::int
@@ -145,10 +160,8 @@ async function writeCompletions(db: Kysely<Database>, completions: readonly Comp
       from updated u
       where m.tenant_id = u.tenant_id and m.id = u.message_id and u.state = 'dead' and m.status in ('routed', 'failed')
     )
-    select id, callback from updated`.execute(db);
-  const counted = new Map(result.rows.map((row) => [row.id, row.callback]));
-  return completions.map(({ claim }) => ({
-    counted: counted.has(claim.id),
-    callback: counted.get(claim.id) ?? null,
-  }));
+    -- Most count, and were not called back: of those nothing is said.
+    select e.n, u.n is not null as counted, u.callback from ended e left join updated u on u.n = e.n
+    where u.n is null or u.callback is not null`.execute(db);
+  return new Map(rows.map(({ n, ...counted }) => [ordered[Number(n) - 1] as Completion, counted]));
 }

@@ -1,4 +1,5 @@
-import type { Claimed, LanePlace } from './claim.ts';
+import type { Claimed } from './claim.ts';
+import type { LanePlace } from './find-lanes.ts';
 
 /**
  * Where the next claim has to look. To look everywhere is to walk past what has ended since the last

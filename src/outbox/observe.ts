@@ -1,5 +1,5 @@
 import type { Completion } from './complete.ts';
-import type { Work } from './run-delivery.ts';
+import type { Work } from './work.ts';
 
 /** One try that has ended, as far as whoever counts wants to know. */
 export interface EndedTry {

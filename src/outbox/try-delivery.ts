@@ -1,8 +1,12 @@
 import { AwaitingCallback } from '../handler.ts';
-import { messageOf, PermanentError, RetryableError } from '../lib/errors.ts';
+import { PermanentError, RetryableError } from '../lib/errors.ts';
+import { noTracing, type TracedSpan } from '../lib/tracing.ts';
 import { nothingMore, type Completion } from './complete.ts';
-import { judgeFailure } from './retry-policy.ts';
-import { holdsKey, policyOf, runDelivery, timeoutOf, type RunContext, type Work } from './run-delivery.ts';
+import { judgeFailure, type TargetPolicy } from './retry-policy.ts';
+import type { RunContext } from './handler-context.ts';
+import { runDelivery } from './run-delivery.ts';
+import type { Stop } from './stop.ts';
+import { holdsKey, policyOf, timeoutOf, type Work } from './work.ts';
 
 /** How one try ended; `thrown` is what its handler threw. */
 export type Ended = Omit<Completion, 'claim' | 'worker' | 'from' | 'startedAt' | 'durationMs'> & {
@@ -10,56 +14,75 @@ export type Ended = Omit<Completion, 'claim' | 'worker' | 'from' | 'startedAt' |
 };
 
 /**
- * Runs a delivery's handler once, within its time, and judges how that ended. It never throws: what
- * the handler threw is part of the outcome.
+ * Runs a delivery's handler once, within its time and in a span of the message's trace, and judges how
+ * that ended. It never throws: what the handler threw is part of the outcome.
  */
-export async function tryDelivery(context: RunContext, work: Work, abort: AbortController): Promise<Ended> {
+export async function tryDelivery(context: RunContext, work: Work, stop: Stop): Promise<Ended> {
   const policy = policyOf(work);
-  const timeoutMs = timeoutOf(context, work);
+  const timeoutMs = timeoutOf(context.handlers, work);
   // The handler's own calls end at the timeout by themselves; this ends a handler that does not listen.
-  const timer = setTimeout(() => abort.abort(new Error(`no end after ${timeoutMs} ms`)), timeoutMs + 1_000);
-  const { signal } = abort;
+  const timer = setTimeout(() => stop.stop(new Error(`no end after ${timeoutMs} ms`)), timeoutMs + 1_000);
+  const span = startSpan(context, work);
   try {
     if (work.claim.attempts > policy.maxAttempts) {
       throw new PermanentError('attempts_exhausted', 'the tries are used up; the last one did not end');
     }
-    const result = await Promise.race([runDelivery(context, work, signal), rejectOn(signal)]);
-    if (result instanceof AwaitingCallback) {
-      const { deadlineMs, onDeadline } = result;
-      return { ...nothingMore, outcome: 'awaiting', delayMs: deadlineMs, onDeadline };
-    }
-    const { status, body } = result as { status?: unknown; body?: unknown };
-    return {
-      ...nothingMore,
-      outcome: 'succeeded',
-      result,
-      statusCode: typeof status === 'number' ? status : null,
-      response: typeof body === 'string' ? body.slice(0, 4_096) : null,
-    };
+    const result = await Promise.race([runDelivery(context, work, stop, span), stop.stopped()]);
+    const isAwaiting = result instanceof AwaitingCallback;
+    span.set({ 'postroom.awaiting': isAwaiting });
+    span.end();
+    return isAwaiting ? awaiting(result) : succeeded(result);
   } catch (error) {
-    const { response, ...verdict } = splitResponse(judgeFailure(error, policy, work.claim.attempts, Math.random()));
-    const status = verdict.error['status'];
-    return {
-      ...nothingMore,
-      outcome: verdict.outcome,
-      delayMs: verdict.outcome === 'retry' ? verdict.delayMs : 0,
-      holdsKey: verdict.outcome === 'dead' && holdsKey(work),
-      error: verdict.error,
-      statusCode: typeof status === 'number' ? status : null,
-      response,
-      thrown: error,
-    };
+    span.end({ error: stop.reason ? { code: 'aborted' } : error });
+    const thrown = stop.reason ? new RetryableError('timeout', stop.reason.message, { cause: stop.reason }) : error;
+    return failed(work, thrown, policy);
   } finally {
     clearTimeout(timer);
   }
 }
 
-function rejectOn(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const fail = (): void => reject(new RetryableError('timeout', messageOf(signal.reason), { cause: signal.reason }));
-    if (signal.aborted) fail();
-    else signal.addEventListener('abort', fail, { once: true });
+function startSpan(context: RunContext, { claim, message }: Work): TracedSpan {
+  return (context.tracing ?? noTracing).start(`deliver ${claim.handler_kind}`, {
+    kind: 'client',
+    parent: message?.traceparent,
+    attributes: {
+      'postroom.delivery.id': claim.id,
+      'postroom.message.id': claim.message_id,
+      'postroom.target.id': claim.target_id,
+      'postroom.attempt': claim.attempts,
+      'postroom.replay_of': claim.replay_of,
+    },
   });
+}
+
+function awaiting({ deadlineMs, onDeadline }: AwaitingCallback): Ended {
+  return { ...nothingMore, outcome: 'awaiting', delayMs: deadlineMs, onDeadline };
+}
+
+function succeeded(result: Record<string, unknown>): Ended {
+  const { status, body } = result;
+  return {
+    ...nothingMore,
+    outcome: 'succeeded',
+    result,
+    statusCode: typeof status === 'number' ? status : null,
+    response: typeof body === 'string' ? body.slice(0, 4_096) : null,
+  };
+}
+
+function failed(work: Work, thrown: unknown, policy: TargetPolicy): Ended {
+  const { response, ...verdict } = splitResponse(judgeFailure(thrown, policy, work.claim.attempts, Math.random()));
+  const status = verdict.error['status'];
+  return {
+    ...nothingMore,
+    outcome: verdict.outcome,
+    delayMs: verdict.outcome === 'retry' ? verdict.delayMs : 0,
+    holdsKey: verdict.outcome === 'dead' && holdsKey(work),
+    error: verdict.error,
+    statusCode: typeof status === 'number' ? status : null,
+    response,
+    thrown,
+  };
 }
 
 /** The target's answer has a column of its own; in the error it would stand twice. */

@@ -1,4 +1,4 @@
-import PQueue from 'p-queue';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { isUnavailable } from '../db/client.ts';
 import type { Database } from '../db/schema.ts';
@@ -6,16 +6,19 @@ import { messageOf } from '../lib/errors.ts';
 import { createWakeup } from '../lib/wakeup.ts';
 import { createBreakers, type BreakerTarget } from './breaker.ts';
 import { expireAwaiting, settleCallbacks } from './callbacks.ts';
-import { claimDeliveries, type Claim, type Position } from './claim.ts';
+import { claimDeliveries, type Claim } from './claim.ts';
+import type { Position } from './find-lanes.ts';
 import { forgetClaims, reapExpiredLeases, releaseClaims, renewLeases, sweepExpiredLeases } from './leases.ts';
 import { createClaimNotes } from './claim-notes.ts';
 import { createCompleter, type Completion, type Counted } from './complete.ts';
 import { createLanes, type LaneOwner } from './lanes.ts';
 import { createLookout } from './lookout.ts';
 import type { OutboxObserver } from './observe.ts';
-import { loadWork, logFields, policyOf, type RunContext, type Work } from './run-delivery.ts';
+import type { RunContext } from './handler-context.ts';
+import { Stop } from './stop.ts';
 import { pauseGoneTarget } from './targets.ts';
 import { tryDelivery } from './try-delivery.ts';
+import { logFields, policyOf, type Work } from './work.ts';
 import { leaveWorkers, noteWorker, type Share } from './workers.ts';
 
 export interface WorkerOptions extends RunContext {
@@ -43,17 +46,17 @@ interface Running {
   readonly claim: Claim;
   readonly claimId: string;
   readonly lane: LaneOwner | undefined;
-  readonly abort: AbortController;
-  started: boolean;
+  readonly stop: Stop;
 }
 
+/** Deliveries of one claim: the larger, the longer others wait for what it takes. */
+const maxClaim = 500;
 /** Every ten minutes, with leases of 30 seconds. */
 const beatsPerSweep = 60;
 
 /** The loop that claims deliveries and runs them. It never claims more than it can start. */
 export function createWorker(options: WorkerOptions): Worker {
   const { db, logger, name, observe } = options;
-  const queue = new PQueue({ concurrency: options.concurrency });
   const completer = createCompleter(db);
   const lanes = createLanes(() => performance.now());
   const breakers = createBreakers(db, logger, () => performance.now());
@@ -66,6 +69,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let beats = 0;
   let stopping = false;
   let stopped = false;
+  let idle: (() => void) | undefined;
   let loop: Promise<void> | undefined;
   let heartbeat: NodeJS.Timeout | undefined;
 
@@ -106,8 +110,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** Resolves to whether there may be more to claim at once. */
   async function claimAndStart(): Promise<boolean> {
-    // By our own count: the queue still counts a run whose end has just woken us.
-    const free = Math.min(options.concurrency - running.size, 500);
+    const free = Math.min(options.concurrency - running.size, maxClaim);
     if (free <= 0) return false;
     const { leaseSeconds } = options;
     const load = lanes.load();
@@ -117,43 +120,42 @@ export function createWorker(options: WorkerOptions): Worker {
     const isUnseen = lookout.looked(free, claimed);
     notes.forgotten(done);
     position = claimed.position;
-    const { claims, claimId } = claimed;
+    const { work, claimId } = claimed;
     if (claimId === null) return isUnseen || !claimed.isRound;
-    notes.claimed(claimId, claims.length);
-    observe?.claimed(claims.length);
-    let work: Work[];
-    try {
-      work = await loadWork(db, claims);
-    } catch (error) {
-      notes.lost(claimId);
-      await releaseClaims(db, claims).catch(() => {});
-      throw error;
-    }
-    for (const item of work) {
-      const entry = { claim: item.claim, claimId, lane: laneOf(item), abort: new AbortController(), started: false };
-      running.set(item.claim.id, entry);
+    const entries = work.map((item): [Work, Running] => [
+      item,
+      { claim: item.claim, claimId, lane: laneOf(item), stop: new Stop() },
+    ]);
+    notes.claimed(claimId, work.length);
+    observe?.claimed(work.length);
+    for (const [{ claim }, entry] of entries) {
+      running.set(claim.id, entry);
       if (entry.lane) lanes.start(entry.lane);
-      void queue
-        .add(() => runOne(item, entry))
-        .catch((error: unknown) => {
-          notes.lost(claimId);
-          logger.error(
-            { ...logFields(item), error: messageOf(error) },
-            'a delivery could not be completed; its lease will end',
-          );
-        });
     }
+    const startAll = (): void => entries.forEach(([item, entry]) => start(item, entry));
+    // Where there is surely more, the next claim is on its way to the database before these take the processor.
+    if (work.length === maxClaim) setImmediate(startAll);
+    else startAll();
     return true;
   }
 
+  function start(work: Work, entry: Running): void {
+    // It was given back meanwhile.
+    if (stopped) return;
+    runOne(work, entry).catch((error: unknown) => {
+      notes.lost(entry.claimId);
+      const fields = { ...logFields(work), error: messageOf(error) };
+      logger.error(fields, 'a delivery could not be completed; its lease will end');
+    });
+  }
+
   async function runOne(work: Work, entry: Running): Promise<void> {
-    entry.started = true;
     const { claim } = work;
     const startedAt = options.now();
     const started = performance.now();
     try {
-      const { thrown, ...ended } = await tryDelivery(options, work, entry.abort);
-      if (entry.abort.signal.reason === shuttingDown) return;
+      const { thrown, ...ended } = await tryDelivery(options, work, entry.stop);
+      if (entry.stop.reason === shuttingDown) return;
       const durationMs = performance.now() - started;
       const { counted, callback } = await complete({
         claim,
@@ -168,10 +170,9 @@ export function createWorker(options: WorkerOptions): Worker {
       // A short delay should not wait for the next poll.
       if (ended.outcome === 'retry' && ended.delayMs < options.pollMs)
         setTimeout(wakeForNew, ended.delayMs + 1).unref();
-      const fields = logFields(work);
-      if (!counted) logger.warn(fields, 'a late completion changed nothing: another worker has the delivery');
+      if (!counted) logger.warn(logFields(work), 'a late completion changed nothing: another worker has the delivery');
       else if (ended.error)
-        logger.info({ ...fields, outcome: ended.outcome, code: ended.error.code }, 'a delivery failed');
+        logger.info({ ...logFields(work), outcome: ended.outcome, code: ended.error.code }, 'a delivery failed');
       // It was called back before it was awaiting that.
       if (counted && callback !== null && ended.outcome === 'awaiting')
         await settleCallbacks(db, [{ claim, callback }], observe);
@@ -182,6 +183,7 @@ export function createWorker(options: WorkerOptions): Worker {
       if (target) await (thrown === undefined ? breakers.succeeded(target) : breakers.failed(target, thrown));
     } finally {
       running.delete(claim.id);
+      if (running.size === 0) idle?.();
       if (entry.lane) lanes.end(entry.lane);
       // The next of its key has been let go, in whichever lane.
       if (claim.ordering_key !== null) lookout.somethingNew();
@@ -216,7 +218,7 @@ export function createWorker(options: WorkerOptions): Worker {
       for (const entry of entries) {
         // Lost to another worker while it still ran: its outcome would not be heard any more.
         if (!ours.has(entry.claim.id) && running.get(entry.claim.id) === entry)
-          entry.abort.abort(new Error('lease lost'));
+          entry.stop.stop(new Error('lease lost'));
       }
     });
     await attempt('note who works', noteSelf);
@@ -248,16 +250,12 @@ export function createWorker(options: WorkerOptions): Worker {
       stopping = true;
       wakeup.wake();
       await loop;
-      const unstarted = [...running.values()].filter((entry) => !entry.started);
-      queue.clear();
-      const finished = await Promise.race([
-        queue.onIdle().then(() => true),
-        new Promise<false>((resolve) => setTimeout(() => resolve(false), graceMs).unref()),
-      ]);
+      const ended = new Promise<void>((resolve) => (idle = resolve));
+      if (running.size > 0) await Promise.race([ended, sleep(graceMs, undefined, { ref: false })]);
       stopped = true;
       clearTimeout(heartbeat);
-      const rest = finished ? unstarted : [...running.values()];
-      for (const { abort } of rest) abort.abort(shuttingDown);
+      const rest = [...running.values()];
+      for (const { stop } of rest) stop.stop(shuttingDown);
       await attempt('release deliveries', () =>
         releaseClaims(
           db,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import { z } from 'zod';
 import { defineHandler } from '../../src/handler.ts';
 import { createSafeFetch } from '../../src/lib/safe-fetch.ts';
@@ -287,6 +287,24 @@ describeEachDatabase('leases and fences', (database) => {
     expect(await completeDeliveries(db(), [success(late, 'late')])).toMatchObject([{ counted: false }]);
     const { attempts } = await app.client.get(`/api/v1/deliveries/${late.id}`);
     expect(attempts).toMatchObject([{ outcome: 'superseded', worker: 'late' }]);
+  });
+
+  it('a worker whose claim the server lost in a crash changes nothing, whoever has its fence now', async () => {
+    await book(1);
+    const [lost] = await claimNow(db(), 'lost', 1, 30);
+    if (!lost) throw new Error('nothing was claimed');
+    // As if the claim had never been.
+    await sql`update deliveries set state = 'pending', fence = fence - 1, attempts = attempts - 1, lease_owner = null,
+      lease_until = null where id = ${lost.id}`.execute(db());
+    expect(await completeDeliveries(db(), [success(lost, 'lost')])).toMatchObject([{ counted: false }]);
+    const [next] = await claimNow(db(), 'next', 1, 30);
+    if (!next) throw new Error('it is not due any more');
+    expect(next.fence).toBe(lost.fence);
+    expect(await completeDeliveries(db(), [success(lost, 'lost')])).toMatchObject([{ counted: false }]);
+    expect(await completeDeliveries(db(), [success(next, 'next')])).toMatchObject([{ counted: true }]);
+    const after = await app.client.get(`/api/v1/deliveries/${lost.id}`);
+    expect(after).toMatchObject({ state: 'succeeded', result: { by: 'next' } });
+    expect(after.attempts).toMatchObject([{ number: 1, outcome: 'succeeded', worker: 'next' }]);
   });
 
   it('a lease that is renewed does not end; one that was lost is not renewed', async () => {

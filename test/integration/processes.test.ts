@@ -70,7 +70,7 @@ describe.runIf(process.env['TEST_DATABASE_URL'])('several processes on one Postg
     }
   });
 
-  it('overrules a server that does not wait for its disk, or compiles statements', async () => {
+  it('overrules a server that does not wait for its disk, compiles statements, or counts on slow disks', async () => {
     const database = await openTestDatabase('postgres');
     const { rows } = await pgQuery(database.db, 'select current_database() as name');
     await pgQuery(database.db, `alter database ${rows[0]?.['name']} set synchronous_commit = off`);
@@ -79,6 +79,7 @@ describe.runIf(process.env['TEST_DATABASE_URL'])('several processes on one Postg
     const shown = await pgQuery(other.db, 'show synchronous_commit');
     expect(shown.rows[0]).toEqual({ synchronous_commit: 'on' });
     expect((await pgQuery(other.db, 'show jit')).rows[0]).toEqual({ jit: 'off' });
+    expect((await pgQuery(other.db, 'show random_page_cost')).rows[0]).toEqual({ random_page_cost: '1.1' });
     await database.close();
   });
 });

@@ -12,7 +12,7 @@ import { claimDeliveries, type Claim, type Claimed } from '../../src/outbox/clai
 import { reapExpiredLeases, releaseClaims, renewLeases } from '../../src/outbox/leases.ts';
 import { completeDeliveries, nothingMore, type Completion } from '../../src/outbox/complete.ts';
 import { getDelivery, listDeliveries, listMessageDeliveries } from '../../src/outbox/deliveries.ts';
-import { loadWork } from '../../src/outbox/run-delivery.ts';
+import { loadWork } from '../../src/outbox/work.ts';
 import { listIdentityLinks } from '../../src/routing/identity-links.ts';
 import { routeBatch } from '../../src/routing/router.ts';
 import { listRoutes } from '../../src/routing/routes.ts';
@@ -136,16 +136,24 @@ describe.skipIf(!databaseKinds.includes('postgres'))('query plans on PostgreSQL'
   it('claiming, and loading what was claimed, scans nothing', async () => {
     let lanes: Claimed['lanes'] = [];
     const request = { worker: 'w', free: 500, leaseSeconds: 30, workers: 1, rank: 0, load: [] };
-    await expectNoScans(async () => {
-      const claimed = await claimDeliveries(database.db, { ...request, position: { tenant: null, targets: {} } });
-      claims = claimed.claims;
-      lanes = claimed.lanes;
-    }, 'deliveries');
-    await expectNoScans(async () => {
-      const position = { tenant: null, targets: {} };
-      const { claims: more } = await claimDeliveries(database.db, { ...request, free: 10, lanes, position });
-      await releaseClaims(database.db, more);
-    }, 'deliveries');
+    await expectNoScans(
+      async () => {
+        const claimed = await claimDeliveries(database.db, { ...request, position: { tenant: null, targets: {} } });
+        claims = claimed.claims;
+        lanes = claimed.lanes;
+      },
+      'deliveries',
+      'inbound_messages',
+    );
+    await expectNoScans(
+      async () => {
+        const position = { tenant: null, targets: {} };
+        const { claims: more } = await claimDeliveries(database.db, { ...request, free: 10, lanes, position });
+        await releaseClaims(database.db, more);
+      },
+      'deliveries',
+      'inbound_messages',
+    );
     expect(claims).toHaveLength(500);
     await expectNoScans(() => loadWork(database.db, claims), 'inbound_messages', 'routes');
   });
@@ -168,10 +176,13 @@ describe.skipIf(!databaseKinds.includes('postgres'))('query plans on PostgreSQL'
       startedAt: new Date(),
       durationMs: 0,
     });
-    const plain = claims.slice(10, 260).map(completion);
-    await expectNoScans(() => completeDeliveries(database.db, plain), 'deliveries', 'attempts', 'inbound_messages');
+    const plain = claims.slice(10, 180).map(completion);
+    await expectNoScans(() => completeDeliveries(database.db, plain), 'deliveries', 'attempts');
+    const error = { code: 'target_refused', message: 'the target answered 400' };
+    const dead = claims.slice(180, 260).map((claim): Completion => ({ ...completion(claim), outcome: 'dead', error }));
+    await expectNoScans(() => completeDeliveries(database.db, dead), 'deliveries', 'attempts', 'inbound_messages');
     const keyed = claims.slice(260).map((claim) => completion({ ...claim, ordering_key: `key-${claim.id}` }));
-    await expectNoScans(() => completeDeliveries(database.db, keyed), 'deliveries', 'attempts', 'inbound_messages');
+    await expectNoScans(() => completeDeliveries(database.db, keyed), 'deliveries', 'attempts');
     await claimAndComplete(database.db, 1);
   });
 

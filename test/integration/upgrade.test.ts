@@ -28,7 +28,10 @@ function hasCommit(before: string): boolean {
   }
 }
 
-/** The tree of that commit in a folder of its own, with the packages of this one. */
+/**
+ * The tree of that commit in a folder of its own, with the packages of this one: what only an earlier
+ * version needs (p-queue) is a devDependency for that.
+ */
 function checkOut(before: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'postroom-before-'));
   const archive = execFileSync('git', ['archive', before, 'src', 'handlers', 'migrations', 'package.json'], {

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { Claim, Claimed, LanePlace } from '../../src/outbox/claim.ts';
+import type { Claim, Claimed } from '../../src/outbox/claim.ts';
+import type { LanePlace } from '../../src/outbox/find-lanes.ts';
 import { createLookout } from '../../src/outbox/lookout.ts';
 
 const lanes: LanePlace[] = [['tenant', 'lane', '2026-11-21T10:00:00.000001+00:00']];
 
 const claimed = (count: number, isWhole = true): Claimed => ({
   claims: Array.from({ length: count }, () => ({}) as Claim),
+  work: [],
   claimId: count > 0 ? '1' : null,
   position: { tenant: null, targets: {} },
   isRound: true,

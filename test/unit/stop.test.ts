@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { Stop } from '../../src/outbox/stop.ts';
+
+const late = new Error('too late');
+
+describe('Stop', () => {
+  it('lets go on until it is told', async () => {
+    const stop = new Stop();
+    expect(stop.reason).toBeUndefined();
+    expect(stop.signal.aborted).toBe(false);
+    expect(await Promise.race([stop.stopped(), Promise.resolve('done')])).toBe('done');
+  });
+
+  it('tells who waits and who listens, with the first reason', async () => {
+    const stop = new Stop();
+    const stopped = stop.stopped();
+    const { signal } = stop;
+    stop.stop(late);
+    stop.stop(new Error('another'));
+    await expect(stopped).rejects.toBe(late);
+    expect(signal.reason).toBe(late);
+    expect(stop.reason).toBe(late);
+  });
+
+  it('tells who asks afterwards', async () => {
+    const stop = new Stop();
+    stop.stop(late);
+    expect(stop.signal.reason).toBe(late);
+    await expect(stop.stopped()).rejects.toBe(late);
+  });
+});
