@@ -8,7 +8,8 @@ export interface Cleanup {
   run(): Promise<void>;
 }
 
-export function createCleanup(): Cleanup {
+/** @param within what this is a part of: it is run there too, if it has not been before. */
+export function createCleanup(within?: OnEnd): Cleanup {
   const undos: (() => Promise<void>)[] = [];
   let running: Promise<void> | undefined;
 
@@ -18,8 +19,11 @@ export function createCleanup(): Cleanup {
     }
   }
   const run = (): Promise<void> => (running ??= undoAll());
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void run().then(() => process.exit(1)));
+  if (within) within(run);
+  else {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => void run().then(() => process.exit(1)));
+    }
   }
   return { add: (undo) => void undos.push(undo), run };
 }

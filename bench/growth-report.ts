@@ -20,9 +20,11 @@ export interface Costs {
   readonly complete: number;
 }
 
-export interface Measurement extends Costs {
+/** One turn of a step and of the small size beside it. */
+export interface Round {
   readonly step: string;
-  readonly round: number;
+  readonly small: Costs;
+  readonly grown: Costs;
 }
 
 /** The step that the others are compared with. */
@@ -37,28 +39,38 @@ const most = 1.3;
  * The table and the bars, as text. A cost is the median over the rounds; a ratio is the median of the
  * rounds' own ratios to the small size, so that a slow moment of the machine weighs on both.
  */
-export function growthTable(steps: readonly Step[], measurements: readonly Measurement[], pending: number): string {
-  const of = (step: string): Measurement[] => measurements.filter((one) => one.step === step);
-  const cost = (step: string, part: keyof Costs): number => median(of(step).map((one) => one[part]));
+export function growthTable(small: Size, steps: readonly Step[], rounds: readonly Round[], pending: number): string {
+  const of = (step: string): Round[] => rounds.filter((one) => one.step === step);
   const ratio = (step: string, part: keyof Costs): number =>
-    median(
-      of(step).map((one) => {
-        const base = of(smallName).find(({ round }) => round === one.round);
-        return one[part] / (base?.[part] ?? Number.NaN);
-      }),
-    );
-  const rows = steps.map(({ name, size }) => [
+    median(of(step).map((one) => one.grown[part] / one.small[part]));
+  const row = (name: string, { links, routes, finished }: Size, cells: readonly string[]): string[] => [
     name,
-    ...[size.links, size.routes, size.finished].map((count) => count.toLocaleString('en')),
-    ...parts.flatMap((part) => [cost(name, part).toFixed(0), name === smallName ? '' : ratio(name, part).toFixed(2)]),
-  ]);
+    ...[links, routes, finished].map((count) => count.toLocaleString('en')),
+    ...cells,
+  ];
+  const rows = [
+    row(
+      smallName,
+      small,
+      parts.flatMap((part) => [median(rounds.map((one) => one.small[part])).toFixed(0), '']),
+    ),
+    ...steps.map(({ name, size }) =>
+      row(
+        name,
+        size,
+        parts.flatMap((part) => [
+          median(of(name).map((one) => one.grown[part])).toFixed(0),
+          ratio(name, part).toFixed(2),
+        ]),
+      ),
+    ),
+  ];
   const columns = ['', 'links', 'routes', 'finished', ...parts.flatMap((part) => [`${part} µs`, `/ ${smallName}`])];
-  const grown = steps.filter(({ name }) => name !== smallName);
   return [
     ...formatTable([columns, ...rows]),
     '',
     `µs per message, or per delivery, in full batches; ${pending.toLocaleString('en')} deliveries are due all the time.`,
-    ...grown.flatMap(({ name }) =>
+    ...steps.flatMap(({ name }) =>
       parts.map((part) => {
         const value = ratio(name, part);
         return `${part} with ${name}, at most ${most}: ${value <= most ? 'reached' : 'missed'} with ${value.toFixed(2)}`;

@@ -1,7 +1,7 @@
-import { createCleanup, type OnEnd } from './cleanup.ts';
-import { describeEnvironment, requirePostgres, type Postgres } from './databases.ts';
+import { createCleanup } from './cleanup.ts';
+import { describeEnvironment, requirePostgres } from './databases.ts';
 import { fillFinished, fillLinks, fillPending, fillRoutes, furnish, settle } from './fill.ts';
-import { growthTable, smallName, type Costs, type Measurement, type Size, type Step } from './growth-report.ts';
+import { growthTable, smallName, type Costs, type Round, type Size, type Step } from './growth-report.ts';
 import { tell } from './table.ts';
 import { arrivalOf, claimAndComplete, makeWorld, recipientOf, reopenWorld, senderOf, type World } from './world.ts';
 import { createInbox } from '../src/inbox/accept.ts';
@@ -30,54 +30,72 @@ const warmUps = 2;
 
 /**
  * How the cost of ingest, routing and claiming grows with what lies around: identity links, routes,
- * finished deliveries. Each size is a database of its own, so that all of them can take turns.
+ * finished deliveries. Each size takes turns with a small one, the two in databases of their own and
+ * alone with each other: with all sizes at once they would take the memory from one another.
  */
 export async function benchGrowth(options: GrowthOptions): Promise<void> {
   const cleanup = createCleanup();
   try {
     const postgres = await requirePostgres();
     process.stdout.write(`${describeEnvironment(postgres)}\n`);
-    const places = await preparePlaces(postgres, options, cleanup.add);
-    const measurements: Measurement[] = [];
-    for (let round = -warmUps; round < options.rounds; round += 1) {
-      // Every other round runs backwards, so that none always follows the same neighbour.
-      for (const place of round % 2 === 0 ? places : places.toReversed()) {
-        const costs = await measure(place);
-        if (round >= 0) measurements.push({ ...costs, step: place.name, round });
-      }
-      tell(`round ${round + 1} of ${options.rounds}`);
+    const bare = await makeWorld(await postgres.createDatabase('bare', cleanup.add));
+    await furnish(bare);
+    await bare.close();
+    const rounds: Round[] = [];
+    const steps = stepsOf(options);
+    for (const [index, step] of steps.entries()) {
+      const pair = createCleanup(cleanup.add);
+      const prepare = async ({ name, size }: Step): Promise<Place> => {
+        const url = await postgres.createDatabase(
+          `growth_${index}_${size === small ? 'small' : 'large'}`,
+          pair.add,
+          bare.url,
+        );
+        const world = reopenWorld(bare, url);
+        pair.add(world.close);
+        return { name, size, world, endpoints: await fill(world, size, options.pending) };
+      };
+      const pairOfPlaces = [await prepare({ name: smallName, size: small }), await prepare(step)] as const;
+      tell(`${step.name}: ready`);
+      rounds.push(...(await takeTurns(...pairOfPlaces, options.rounds)));
+      await pair.run();
     }
-    process.stdout.write(`\n${growthTable(places, measurements, options.pending)}\n`);
+    process.stdout.write(`\n${growthTable(small, steps, rounds, options.pending)}\n`);
   } finally {
     await cleanup.run();
   }
 }
 
-async function preparePlaces(postgres: Postgres, options: GrowthOptions, onEnd: OnEnd): Promise<Place[]> {
+function stepsOf({ links, routes, finished }: GrowthOptions): Step[] {
   const count = (n: number): string => n.toLocaleString('en');
-  const steps: Step[] = [
-    { name: smallName, size: small },
-    { name: `${count(options.links)} links`, size: { ...small, links: options.links } },
-    { name: `${count(options.routes)} routes`, size: { ...small, routes: options.routes } },
-    ...options.finished.map((finished) => ({ name: `${count(finished)} finished`, size: { ...small, finished } })),
+  return [
+    { name: `${count(links)} links`, size: { ...small, links } },
+    { name: `${count(routes)} routes`, size: { ...small, routes } },
+    ...finished.map((ended) => ({ name: `${count(ended)} finished`, size: { ...small, finished: ended } })),
   ];
-  const bare = await makeWorld(await postgres.createDatabase('bare', onEnd));
-  await furnish(bare);
-  await bare.close();
-  const places: Place[] = [];
-  for (const [index, step] of steps.entries()) {
-    const world = reopenWorld(bare, await postgres.createDatabase(`growth_${index}`, onEnd, bare.url));
-    onEnd(world.close);
-    const { links, routes, finished } = step.size;
-    await fillLinks(world, links);
-    const endpoints = await fillRoutes(world, routes);
-    await fillFinished(world, finished);
-    await fillPending(world, options.pending);
-    await settle(world.db);
-    places.push({ ...step, world, endpoints });
-    tell(`${step.name}: ready`);
+}
+
+/** Resolves to the number of endpoints that there are then. */
+async function fill(world: World, { links, routes, finished }: Size, pending: number): Promise<number> {
+  await fillLinks(world, links);
+  const endpoints = await fillRoutes(world, routes);
+  await fillFinished(world, finished);
+  await fillPending(world, pending);
+  await settle(world.db);
+  return endpoints;
+}
+
+async function takeTurns(base: Place, grown: Place, rounds: number): Promise<Round[]> {
+  const measured: Round[] = [];
+  for (let round = -warmUps; round < rounds; round += 1) {
+    const costs = new Map<Place, Costs>();
+    // Every other round runs backwards, so that neither always follows the other.
+    for (const place of round % 2 === 0 ? [base, grown] : [grown, base]) costs.set(place, await measure(place));
+    const [few, many] = [costs.get(base), costs.get(grown)];
+    if (round >= 0 && few && many) measured.push({ step: grown.name, small: few, grown: many });
+    tell(`${grown.name}: round ${round + 1} of ${rounds}`);
   }
-  return places;
+  return measured;
 }
 
 /** As many deliveries are completed as messages come, so that what waits stays the same. */

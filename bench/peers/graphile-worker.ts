@@ -7,11 +7,11 @@ const concurrentJobs = 24;
 
 interface Given {
   readonly databaseUrl: string;
-  readonly logsAttempts: boolean;
+  readonly doesTheSame: boolean;
 }
 
 /** graphile-worker as its documentation measures it: local queue, and completions in batches. A task logs its own attempt. */
-async function createGraphileWorker({ databaseUrl, logsAttempts }: Given): Promise<Contestant> {
+async function createGraphileWorker({ databaseUrl, doesTheSame }: Given): Promise<Contestant> {
   const pgPool = new pg.Pool({ connectionString: databaseUrl, max: concurrentJobs + 1 });
   const onLost = (error: Error): void => void process.stderr.write(`graphile-worker: ${error.message}\n`);
   pgPool.on('error', onLost);
@@ -19,7 +19,7 @@ async function createGraphileWorker({ databaseUrl, logsAttempts }: Given): Promi
   const logger = new Logger(() => () => {});
   const utils = await makeWorkerUtils({ pgPool, logger });
   await utils.migrate();
-  const log = logsAttempts ? await openAttemptLog(databaseUrl, concurrentJobs) : undefined;
+  const log = doesTheSame ? await openAttemptLog(databaseUrl, concurrentJobs) : undefined;
   let filled = 0;
   return {
     async fill(jobs) {

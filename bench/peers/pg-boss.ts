@@ -1,6 +1,6 @@
 import { PgBoss } from 'pg-boss';
-import { countJobs, messageOf, serveContestant, type Contestant } from '../outbox-contestant.ts';
-import { openAttemptLog } from './attempts.ts';
+import { countJobs, messageOf, serveContestant, type Contestant, type JobCounter } from '../outbox-contestant.ts';
+import { openAttemptLog, type Attempt } from './attempts.ts';
 
 const queue = 'idle';
 /** A full batch asks for the next one at once, and each batch is completed in one statement. */
@@ -9,16 +9,17 @@ const options = { batchSize: 500, burstWhenBatchFull: true, pollingIntervalSecon
 interface Given {
   readonly databaseUrl: string;
   readonly workers: number;
-  readonly logsAttempts: boolean;
+  readonly doesTheSame: boolean;
 }
 
 /** pg-boss as it is fast: in batches, by several workers of one process; a batch's attempts go in one insert. */
-async function createPgBoss({ databaseUrl, workers, logsAttempts }: Given): Promise<Contestant> {
+async function createPgBoss({ databaseUrl, workers, doesTheSame }: Given): Promise<Contestant> {
   const boss = new PgBoss({ connectionString: databaseUrl, max: 10, supervise: false, schedule: false });
   boss.on('error', (error) => process.stderr.write(`pg-boss: ${String(error)}\n`));
   await boss.start();
-  await boss.createQueue(queue);
-  const log = logsAttempts ? await openAttemptLog(databaseUrl, workers) : undefined;
+  // Leases that are renewed, as Postroom's are.
+  await boss.createQueue(queue, doesTheSame ? { heartbeatSeconds: 30 } : {});
+  const log = doesTheSame ? await openAttemptLog(databaseUrl, workers) : undefined;
   let filled = 0;
   return {
     async fill(jobs) {
@@ -33,11 +34,16 @@ async function createPgBoss({ databaseUrl, workers, logsAttempts }: Given): Prom
     },
     async run(jobs) {
       const counter = countJobs(jobs);
-      await boss.work(queue, { ...options, localConcurrency: workers }, async (batch) => {
-        counter.ran(batch.length);
-        const startedAt = new Date();
-        await log?.add(batch.map(({ id }) => ({ jobId: id, number: 1, startedAt })));
-      });
+      const given = { ...options, localConcurrency: workers };
+      if (log === undefined) {
+        await boss.work(queue, given, async (batch) => counter.ran(batch.length));
+      } else {
+        await boss.work(queue, { ...given, perJobResults: true }, async (batch) => {
+          const tries = await Promise.all(batch.map(({ id }) => runOne(id, counter)));
+          await log.add(tries);
+          return tries.map(({ jobId }) => ({ id: jobId, status: 'completed' as const }));
+        });
+      }
       await counter.all;
       await boss.offWork(queue, { wait: true });
       return counter.elapsed();
@@ -53,6 +59,13 @@ async function createPgBoss({ databaseUrl, workers, logsAttempts }: Given): Prom
       await log?.close();
     },
   };
+}
+
+/** A job with an outcome of its own. */
+async function runOne(jobId: string, counter: JobCounter): Promise<Attempt> {
+  const startedAt = new Date();
+  counter.ran();
+  return { jobId, number: 1, startedAt };
 }
 
 serveContestant(createPgBoss);
