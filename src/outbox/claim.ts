@@ -65,7 +65,7 @@ export interface Claimed {
   readonly position: Position;
   /** Whether every tenant has been looked at since the round began. */
   readonly isRound: boolean;
-  /** The lanes in which something waited, and from where on. */
+  /** The lanes in which something waited, and from where on more may wait. */
   readonly lanes: readonly LanePlace[];
   /** Whether these are all lanes that there are. */
   readonly isWhole: boolean;
@@ -135,7 +135,7 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
       ) d
       where q.quota > 0
     ), due as (
-      select tenant_id, id, lane, place from (
+      select tenant_id, id, lane, run_at, place from (
         select *, row_number() over (partition by tenant_id order by turn, lane) as tenant_turn from found
       ) fair order by tenant_turn, run_at limit (select free from given)
     ), claimed as (
@@ -169,7 +169,9 @@ export async function claimDeliveries(db: Kysely<Database>, request: ClaimReques
         'claim', (select id::text from noted),
         -- From a target whose breaker is not closed only its probe is claimed.
         'shared', ${sharedByClaimed(sql`case t.breaker when 'closed' then 'closed' else 'half_open' end`)},
-        'lanes', (select json_agg(json_build_array(tenant_id, lane, due_at)) from lanes),
+        'lanes', (select json_agg(json_build_array(l.tenant_id, l.lane, coalesce(c.run_at, l.due_at))) from lanes l
+          left join (select tenant_id, lane, max(run_at) as run_at from due group by tenant_id, lane) c
+            on c.tenant_id = l.tenant_id and c.lane = l.lane),
         'tenants', (select count(tenant_id) from tenants),
         'lastTenant', (select max(tenant_id::text) from tenants),
         'targets', (select json_object_agg(f.tenant_id, f.last) from (

@@ -50,15 +50,21 @@ export class TryContext implements HandlerContext {
     return withFields(this.#context.logger, logFields(this.#work));
   }
 
-  readonly callbackUrl: HandlerContext['callbackUrl'] = () => {
+  get callbackUrl(): HandlerContext['callbackUrl'] {
     const { callbackBase, sealer } = this.#context;
-    return `${callbackBase}/callbacks/${callbackToken(sealer, this.#work.claim)}`;
-  };
+    return () => `${callbackBase}/callbacks/${callbackToken(sealer, this.#work.claim)}`;
+  }
 
-  readonly awaitCallback: HandlerContext['awaitCallback'] = ({ deadlineMs, onDeadline = 'retry' }) =>
-    new AwaitingCallback(Math.min(Math.max(deadlineMs, 0), longestWaitMs), onDeadline);
+  get awaitCallback(): HandlerContext['awaitCallback'] {
+    return ({ deadlineMs, onDeadline = 'retry' }) =>
+      new AwaitingCallback(Math.min(Math.max(deadlineMs, 0), longestWaitMs), onDeadline);
+  }
 
-  readonly deliver: HandlerContext['deliver'] = async ({ type, data }) => {
+  get deliver(): HandlerContext['deliver'] {
+    return (body) => this.#deliver(body);
+  }
+
+  async #deliver({ type, data }: Parameters<HandlerContext['deliver']>[0]): Promise<TargetAnswer> {
     const { safeFetch, sealer, handlers, now } = this.#context;
     const { claim, target } = this.#work;
     if (!target) throw new PermanentError('no_target', 'the route has no target');
@@ -83,5 +89,5 @@ export class TryContext implements HandlerContext {
     } finally {
       if (typeof status === 'number') this.#span.set({ 'http.response.status_code': status });
     }
-  };
+  }
 }

@@ -25,10 +25,11 @@ export class Stop {
     this.#tell?.(reason);
   }
 
-  /** Rejects when the try has to end. For one caller. */
-  stopped(): Promise<never> {
-    return new Promise((_resolve, reject) => {
+  /** What a try comes to, or a rejection as soon as it has to end. For one try. */
+  orStopped<T>(result: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
       this.#tell = reject;
+      result.then(resolve, reject);
       if (this.#reason) reject(this.#reason);
     });
   }

@@ -27,7 +27,7 @@ export async function tryDelivery(context: RunContext, work: Work, stop: Stop): 
     if (work.claim.attempts > policy.maxAttempts) {
       throw new PermanentError('attempts_exhausted', 'the tries are used up; the last one did not end');
     }
-    const result = await Promise.race([runDelivery(context, work, stop, span), stop.stopped()]);
+    const result = await stop.orStopped(runDelivery(context, work, stop, span));
     const isAwaiting = result instanceof AwaitingCallback;
     span.set({ 'postroom.awaiting': isAwaiting });
     span.end();
@@ -41,10 +41,12 @@ export async function tryDelivery(context: RunContext, work: Work, stop: Stop): 
   }
 }
 
-function startSpan(context: RunContext, { claim, message }: Work): TracedSpan {
-  return (context.tracing ?? noTracing).start(`deliver ${claim.handler_kind}`, {
+function startSpan({ tracing }: RunContext, { claim, message }: Work): TracedSpan {
+  const parent = message?.traceparent;
+  if (!tracing) return noTracing.start('deliver', { parent });
+  return tracing.start(`deliver ${claim.handler_kind}`, {
     kind: 'client',
-    parent: message?.traceparent,
+    parent,
     attributes: {
       'postroom.delivery.id': claim.id,
       'postroom.message.id': claim.message_id,

@@ -6,7 +6,7 @@ import { messageOf } from '../lib/errors.ts';
 import { createWakeup } from '../lib/wakeup.ts';
 import { createBreakers, type BreakerTarget } from './breaker.ts';
 import { expireAwaiting, settleCallbacks } from './callbacks.ts';
-import { claimDeliveries, type Claim } from './claim.ts';
+import { claimDeliveries } from './claim.ts';
 import type { Position } from './find-lanes.ts';
 import { forgetClaims, reapExpiredLeases, releaseClaims, renewLeases, sweepExpiredLeases } from './leases.ts';
 import { createClaimNotes } from './claim-notes.ts';
@@ -43,7 +43,7 @@ export interface Worker {
 }
 
 interface Running {
-  readonly claim: Claim;
+  readonly work: Work;
   readonly claimId: string;
   readonly lane: LaneOwner | undefined;
   readonly stop: Stop;
@@ -122,48 +122,46 @@ export function createWorker(options: WorkerOptions): Worker {
     position = claimed.position;
     const { work, claimId } = claimed;
     if (claimId === null) return isUnseen || !claimed.isRound;
-    const entries = work.map((item): [Work, Running] => [
-      item,
-      { claim: item.claim, claimId, lane: laneOf(item), stop: new Stop() },
-    ]);
+    const entries = work.map((item): Running => ({ work: item, claimId, lane: laneOf(item), stop: new Stop() }));
     notes.claimed(claimId, work.length);
     observe?.claimed(work.length);
-    for (const [{ claim }, entry] of entries) {
-      running.set(claim.id, entry);
+    for (const entry of entries) {
+      running.set(entry.work.claim.id, entry);
       if (entry.lane) lanes.start(entry.lane);
     }
-    const startAll = (): void => entries.forEach(([item, entry]) => start(item, entry));
+    const startAll = (): void => entries.forEach(start);
     // Where there is surely more, the next claim is on its way to the database before these take the processor.
     if (work.length === maxClaim) setImmediate(startAll);
     else startAll();
     return true;
   }
 
-  function start(work: Work, entry: Running): void {
+  function start(entry: Running): void {
     // It was given back meanwhile.
     if (stopped) return;
-    runOne(work, entry).catch((error: unknown) => {
+    runOne(entry).catch((error: unknown) => {
       notes.lost(entry.claimId);
-      const fields = { ...logFields(work), error: messageOf(error) };
+      const fields = { ...logFields(entry.work), error: messageOf(error) };
       logger.error(fields, 'a delivery could not be completed; its lease will end');
     });
   }
 
-  async function runOne(work: Work, entry: Running): Promise<void> {
+  async function runOne(entry: Running): Promise<void> {
+    const { work } = entry;
     const { claim } = work;
     const startedAt = options.now();
     const started = performance.now();
     try {
-      const { thrown, ...ended } = await tryDelivery(options, work, entry.stop);
+      const ended = await tryDelivery(options, work, entry.stop);
       if (entry.stop.reason === shuttingDown) return;
       const durationMs = performance.now() - started;
       const { counted, callback } = await complete({
+        ...ended,
         claim,
         worker: name,
         from: 'running',
         startedAt,
         durationMs,
-        ...ended,
       });
       notes.ended(entry.claimId);
       observe?.tryEnded({ work, outcome: ended.outcome, counted, durationMs, endedAt: options.now() });
@@ -180,6 +178,7 @@ export function createWorker(options: WorkerOptions): Worker {
         await pauseGoneTarget(db, claim.tenant_id, claim.target_id);
       }
       const target = breakerTarget(work);
+      const { thrown } = ended;
       if (target) await (thrown === undefined ? breakers.succeeded(target) : breakers.failed(target, thrown));
     } finally {
       running.delete(claim.id);
@@ -212,13 +211,13 @@ export function createWorker(options: WorkerOptions): Worker {
       const ours = await renewLeases(
         db,
         name,
-        entries.map(({ claim }) => claim),
+        entries.map(({ work }) => work.claim),
         options.leaseSeconds,
       );
       for (const entry of entries) {
         // Lost to another worker while it still ran: its outcome would not be heard any more.
-        if (!ours.has(entry.claim.id) && running.get(entry.claim.id) === entry)
-          entry.stop.stop(new Error('lease lost'));
+        const { id } = entry.work.claim;
+        if (!ours.has(id) && running.get(id) === entry) entry.stop.stop(new Error('lease lost'));
       }
     });
     await attempt('note who works', noteSelf);
@@ -259,7 +258,7 @@ export function createWorker(options: WorkerOptions): Worker {
       await attempt('release deliveries', () =>
         releaseClaims(
           db,
-          rest.map(({ claim }) => claim),
+          rest.map(({ work }) => work.claim),
         ),
       );
       await completer.drain();

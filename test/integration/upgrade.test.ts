@@ -17,6 +17,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const versions = [
   { before: '9ebbcb7', brings: '0002_outbox' },
   { before: '663a968', brings: '0003_lean_outbox' },
+  { before: '5132698', brings: '0004_room_for_versions' },
 ];
 
 function hasCommit(before: string): boolean {

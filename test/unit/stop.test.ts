@@ -8,12 +8,13 @@ describe('Stop', () => {
     const stop = new Stop();
     expect(stop.reason).toBeUndefined();
     expect(stop.signal.aborted).toBe(false);
-    expect(await Promise.race([stop.stopped(), Promise.resolve('done')])).toBe('done');
+    expect(await stop.orStopped(Promise.resolve('done'))).toBe('done');
+    await expect(stop.orStopped(Promise.reject(late))).rejects.toBe(late);
   });
 
   it('tells who waits and who listens, with the first reason', async () => {
     const stop = new Stop();
-    const stopped = stop.stopped();
+    const stopped = stop.orStopped(new Promise(() => {}));
     const { signal } = stop;
     stop.stop(late);
     stop.stop(new Error('another'));
@@ -26,6 +27,6 @@ describe('Stop', () => {
     const stop = new Stop();
     stop.stop(late);
     expect(stop.signal.reason).toBe(late);
-    await expect(stop.stopped()).rejects.toBe(late);
+    await expect(stop.orStopped(new Promise(() => {}))).rejects.toBe(late);
   });
 });
