@@ -88,9 +88,9 @@ async function start(postgres: Postgres, hasRedis: boolean, concurrency: number,
     const least = (bar: number): number | undefined => (doesTheSame ? bar : undefined);
     const logged = doesTheSame ? '; attempts logged' : '';
     const leased = doesTheSame ? '; an outcome per job, leases, attempts logged' : '';
-    await add(`pg-boss${suffix}`, 'peers/pg-boss.ts', `2 workers, batches of 500, bursts${leased}`, least(1.2), {
+    await add(`pg-boss${suffix}`, 'peers/pg-boss.ts', `3 workers, batches of 500, bursts${leased}`, least(1.2), {
       ...given,
-      workers: 2,
+      workers: 3,
     });
     const how = `24 at once, local queue of 500, batched completion${logged}`;
     await add(`graphile-worker${suffix}`, 'peers/graphile-worker.ts', how, least(1), given);

@@ -40,7 +40,7 @@ const environment = z.object({
     .default('inbound.localhost'),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(10),
-  WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(1_000).default(64),
+  WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(4_000).default(64),
   LEASE_SECONDS: z.coerce.number().int().min(2).max(3_600).default(30),
   RETENTION_EVENTS_DAYS: days.default(30),
   RETENTION_PAYLOADS_DAYS: days.default(90),

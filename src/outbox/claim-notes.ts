@@ -5,22 +5,27 @@ export interface ClaimNotes {
   ended(claimId: string): void;
   /** The end of a delivery could not be told: its claim's note stays, so that others find it. */
   lost(claimId: string): void;
-  done(): readonly string[];
-  forgotten(claimIds: readonly string[]): void;
+  /** Claims that can be forgotten. Whoever takes them sees to it, or puts them back. */
+  takeDone(): readonly string[];
+  putBack(claimIds: readonly string[]): void;
 }
 
 export function createClaimNotes(): ClaimNotes {
   const open = new Map<string, number>();
-  const done = new Set<string>();
+  let done: string[] = [];
   return {
     claimed: (claimId, deliveries) => void open.set(claimId, deliveries),
     ended(claimId) {
       const left = (open.get(claimId) ?? Number.NaN) - 1;
       if (left > 0) open.set(claimId, left);
-      else if (open.delete(claimId)) done.add(claimId);
+      else if (open.delete(claimId)) done.push(claimId);
     },
     lost: (claimId) => void open.delete(claimId),
-    done: () => [...done],
-    forgotten: (claimIds) => claimIds.forEach((claimId) => done.delete(claimId)),
+    takeDone() {
+      const taken = done;
+      done = [];
+      return taken;
+    },
+    putBack: (claimIds) => void done.push(...claimIds),
   };
 }

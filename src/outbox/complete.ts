@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql, type Kysely } from 'kysely';
+import { isUnavailable } from '../db/client.ts';
 import { lockKeys, releaseNext } from '../db/ordering-keys.ts';
 import type { Database } from '../db/schema.ts';
 import { createBatcher, type Batcher } from '../lib/batcher.ts';
@@ -49,11 +51,29 @@ export interface Counted {
 }
 export type Completer = Batcher<Completion, Counted>;
 
-/** Completions in groups, like the inbox: one by one 6,000 a second, in groups 50,000. */
-export function createCompleter(db: Kysely<Database>): Completer {
+/** How long to wait where the database is away, before the next try to tell it. */
+const pauseMs = 250;
+
+/**
+ * Completions in groups, like the inbox: one by one 6,000 a second, in groups 50,000. While the
+ * database is away a lease is nobody else's either, so the end is told when it is back.
+ *
+ * @param patience for how long that is tried, in milliseconds; and whether nobody waits for it any more.
+ */
+export function createCompleter(db: Kysely<Database>, patience: { readonly ms: number; isOver(): boolean }): Completer {
   return createBatcher<Completion, Counted>({
-    flush: (completions) => completeDeliveries(db, completions),
-    writers: 1,
+    async flush(completions) {
+      const until = performance.now() + patience.ms;
+      for (;;) {
+        try {
+          return await completeDeliveries(db, completions);
+        } catch (error) {
+          if (patience.isOver() || !isUnavailable(error) || performance.now() > until) throw error;
+          await sleep(pauseMs);
+        }
+      }
+    },
+    writers: 2,
     maxItems: 500,
     maxQueuedItems: Infinity,
   });

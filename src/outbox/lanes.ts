@@ -1,4 +1,5 @@
 import type { LaneLoad } from './claim.ts';
+import type { LanePlace } from './find-lanes.ts';
 
 /** A target as far as its limits go. */
 export interface LaneOwner {
@@ -6,6 +7,13 @@ export interface LaneOwner {
   readonly targetId: string;
   /** How many a second may be started, over all processes; null: any number. */
   readonly ratePerSecond: number | null;
+}
+
+/** A claim under way: it may take so many from any of these lanes. */
+export interface Underway {
+  readonly free: number;
+  /** Undefined: from anywhere. */
+  readonly lanes: readonly LanePlace[] | undefined;
 }
 
 interface Lane {
@@ -26,7 +34,8 @@ export interface Lanes {
   end(owner: LaneOwner): void;
   /** Sets the number of processes that the rates are shared by. */
   share(workers: number): void;
-  load(): LaneLoad[];
+  /** What a claim has to know of them, beside others that are under way. */
+  load(underway?: readonly Underway[]): LaneLoad[];
 }
 
 /** @param nowMs a clock that never goes back, in milliseconds. */
@@ -46,7 +55,7 @@ export function createLanes(nowMs: () => number): Lanes {
   }
 
   function laneOf(owner: LaneOwner): Lane {
-    const key = `${owner.tenantId} ${owner.targetId}`;
+    const key = keyOf(owner);
     let lane = lanes.get(key);
     if (!lane) {
       lane = { ...owner, running: 0, tokens: 0, refilledAt: nowMs() };
@@ -73,19 +82,38 @@ export function createLanes(nowMs: () => number): Lanes {
     share(count) {
       workers = count;
     },
-    load() {
+    load(underway = []) {
+      const taken = new Map<string, number>();
+      for (const { free, lanes: places } of underway) {
+        for (const [tenantId, targetId] of places ?? []) {
+          const key = keyOf({ tenantId, targetId });
+          taken.set(key, (taken.get(key) ?? 0) + free);
+        }
+      }
       const load: LaneLoad[] = [];
       for (const [key, lane] of lanes) {
         refill(lane);
         const isLimited = lane.ratePerSecond !== null;
-        if (lane.running === 0 && (!isLimited || lane.tokens >= capacity(lane))) {
+        if (lane.running === 0 && (!isLimited || lane.tokens >= capacity(lane)) && !taken.has(key)) {
           lanes.delete(key);
           continue;
         }
-        const { tenantId, targetId, running } = lane;
-        load.push({ tenantId, targetId, running, tokens: isLimited ? Math.max(0, Math.floor(lane.tokens)) : null });
+        const { tenantId, targetId } = lane;
+        const others = taken.get(key) ?? 0;
+        taken.delete(key);
+        const tokens = isLimited ? Math.max(0, Math.floor(lane.tokens) - others) : null;
+        load.push({ tenantId, targetId, running: lane.running + others, tokens });
+      }
+      // Nothing is known of these: whatever they may take, it is taken by the other claim.
+      for (const [key, others] of taken) {
+        const [tenantId = '', targetId = ''] = key.split(' ');
+        load.push({ tenantId, targetId, running: others, tokens: 0 });
       }
       return load;
     },
   };
+}
+
+function keyOf({ tenantId, targetId }: Pick<LaneOwner, 'tenantId' | 'targetId'>): string {
+  return `${tenantId} ${targetId}`;
 }

@@ -9,8 +9,8 @@ import type { LanePlace } from './find-lanes.ts';
 export interface Lookout {
   /** Undefined: everywhere. */
   where(): readonly LanePlace[] | undefined;
-  /** A claim has looked, for so many. Returns whether it has left out what may be new. */
-  looked(free: number, claimed: Claimed): boolean;
+  /** A claim has looked there, for so many. Returns whether it has left out what may be new. */
+  looked(where: readonly LanePlace[] | undefined, free: number, claimed: Claimed): boolean;
   /** There may be something in another lane, or earlier in one of these. */
   somethingNew(): void;
 }
@@ -28,21 +28,21 @@ export function createLookout(everyMs: number, nowMs: () => number): Lookout {
   let isNew = true;
   /** The last claim got all that it asked for: whatever is new has to wait for a place, and for others. */
   let isFull = false;
-  let isEverywhere = true;
 
   return {
     where() {
       const elapsed = nowMs() - lookedEverywhereAt;
-      isEverywhere = known === undefined || elapsed >= everyMs || (isNew && (!isFull || elapsed >= fullMs));
+      const isEverywhere = known === undefined || elapsed >= everyMs || (isNew && (!isFull || elapsed >= fullMs));
       if (!isEverywhere) return known;
       lookedEverywhereAt = nowMs();
       isNew = false;
       return undefined;
     },
-    looked(free, { claims, lanes, isWhole }) {
+    looked(where, free, { claims, lanes, isWhole }) {
       isFull = claims.length >= free;
-      known = isWhole ? lanes : undefined;
-      return isNew && !isEverywhere;
+      // Another claim, beside this one, may have found out more meanwhile.
+      if (where === undefined || where === known) known = isWhole ? lanes : undefined;
+      return isNew && where !== undefined;
     },
     somethingNew() {
       isNew = true;

@@ -1,23 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
-import { isUnavailable } from '../db/client.ts';
 import type { Database } from '../db/schema.ts';
 import { messageOf } from '../lib/errors.ts';
 import { createWakeup } from '../lib/wakeup.ts';
 import { createBreakers, type BreakerTarget } from './breaker.ts';
 import { expireAwaiting, settleCallbacks } from './callbacks.ts';
-import { claimDeliveries } from './claim.ts';
-import type { Position } from './find-lanes.ts';
+import { createClaimer, maxClaim } from './claimer.ts';
 import { forgetClaims, reapExpiredLeases, releaseClaims, renewLeases, sweepExpiredLeases } from './leases.ts';
 import { createClaimNotes } from './claim-notes.ts';
-import { createCompleter, type Completion, type Counted } from './complete.ts';
+import { createCompleter, type Counted } from './complete.ts';
 import { createLanes, type LaneOwner } from './lanes.ts';
-import { createLookout } from './lookout.ts';
 import type { OutboxObserver } from './observe.ts';
 import type { RunContext } from './handler-context.ts';
 import { Stop } from './stop.ts';
 import { pauseGoneTarget } from './targets.ts';
-import { tryDelivery } from './try-delivery.ts';
+import { tryDelivery, type Ended } from './try-delivery.ts';
 import { logFields, policyOf, type Work } from './work.ts';
 import { leaveWorkers, noteWorker, type Share } from './workers.ts';
 
@@ -49,23 +46,20 @@ interface Running {
   readonly stop: Stop;
 }
 
-/** Deliveries of one claim: the larger, the longer others wait for what it takes. */
-const maxClaim = 500;
 /** Every ten minutes, with leases of 30 seconds. */
 const beatsPerSweep = 60;
 
 /** The loop that claims deliveries and runs them. It never claims more than it can start. */
 export function createWorker(options: WorkerOptions): Worker {
   const { db, logger, name, observe } = options;
-  const completer = createCompleter(db);
+  const completer = createCompleter(db, { ms: options.leaseSeconds * 1_000, isOver: () => stopped });
   const lanes = createLanes(() => performance.now());
+  const notes = createClaimNotes();
+  const claimer = createClaimer({ ...options, lanes, notes });
   const breakers = createBreakers(db, logger, () => performance.now());
   const wakeup = createWakeup();
-  const lookout = createLookout(options.pollMs, () => performance.now());
   const running = new Map<string, Running>();
-  const notes = createClaimNotes();
   let share: Share = { workers: 1, rank: 0 };
-  let position: Position = { tenant: null, targets: {} };
   let beats = 0;
   let stopping = false;
   let stopped = false;
@@ -76,11 +70,22 @@ export function createWorker(options: WorkerOptions): Worker {
   async function run(): Promise<void> {
     await sweep(options.alone);
     await attempt('join the workers', noteSelf);
+    const claim = (): Promise<boolean | undefined> => attempt('claim deliveries', claimAndStart);
+    let next: Promise<boolean | undefined> | undefined;
     while (!stopping) {
-      const more = await attempt('claim deliveries', claimAndStart);
+      const current = next ?? claim();
+      next = claimer.mayClaimBeside(places()) ? claim() : undefined;
+      const more = await current;
+      if (next !== undefined) continue;
       if (more === undefined) await wakeup.sleep(1_000);
       else if (!more) await wakeup.sleep(options.pollMs);
     }
+    await next;
+  }
+
+  /** Places that neither run something nor are asked for by a claim under way. */
+  function places(): number {
+    return options.concurrency - running.size - claimer.asked;
   }
 
   /** Something against the database; a failure is logged and waited out, never fatal. */
@@ -94,7 +99,7 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   function wakeForNew(): void {
-    lookout.somethingNew();
+    claimer.somethingNew();
     wakeup.wake();
   }
 
@@ -110,18 +115,10 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** Resolves to whether there may be more to claim at once. */
   async function claimAndStart(): Promise<boolean> {
-    const free = Math.min(options.concurrency - running.size, maxClaim);
+    const free = places();
     if (free <= 0) return false;
-    const { leaseSeconds } = options;
-    const load = lanes.load();
-    const done = notes.done();
-    const where = { position, lanes: lookout.where() };
-    const claimed = await claimDeliveries(db, { worker: name, free, leaseSeconds, ...share, load, ...where, done });
-    const isUnseen = lookout.looked(free, claimed);
-    notes.forgotten(done);
-    position = claimed.position;
-    const { work, claimId } = claimed;
-    if (claimId === null) return isUnseen || !claimed.isRound;
+    const { work, claimId, more } = await claimer.claim(free, share);
+    if (claimId === null) return more;
     const entries = work.map((item): Running => ({ work: item, claimId, lane: laneOf(item), stop: new Stop() }));
     notes.claimed(claimId, work.length);
     observe?.claimed(work.length);
@@ -133,7 +130,7 @@ export function createWorker(options: WorkerOptions): Worker {
     // Where there is surely more, the next claim is on its way to the database before these take the processor.
     if (work.length === maxClaim) setImmediate(startAll);
     else startAll();
-    return true;
+    return more;
   }
 
   function start(entry: Running): void {
@@ -147,60 +144,39 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function runOne(entry: Running): Promise<void> {
-    const { work } = entry;
-    const { claim } = work;
-    const startedAt = options.now();
-    const started = performance.now();
+    const { claim } = entry.work;
     try {
-      const ended = await tryDelivery(options, work, entry.stop);
+      const ended = await tryDelivery(options, entry.work, entry.stop);
       if (entry.stop.reason === shuttingDown) return;
-      const durationMs = performance.now() - started;
-      const { counted, callback } = await complete({
-        ...ended,
-        claim,
-        worker: name,
-        from: 'running',
-        startedAt,
-        durationMs,
-      });
+      const counted = await completer.add(ended);
       notes.ended(entry.claimId);
-      observe?.tryEnded({ work, outcome: ended.outcome, counted, durationMs, endedAt: options.now() });
-      // A short delay should not wait for the next poll.
-      if (ended.outcome === 'retry' && ended.delayMs < options.pollMs)
-        setTimeout(wakeForNew, ended.delayMs + 1).unref();
-      if (!counted) logger.warn(logFields(work), 'a late completion changed nothing: another worker has the delivery');
-      else if (ended.error)
-        logger.info({ ...logFields(work), outcome: ended.outcome, code: ended.error.code }, 'a delivery failed');
-      // It was called back before it was awaiting that.
-      if (counted && callback !== null && ended.outcome === 'awaiting')
-        await settleCallbacks(db, [{ claim, callback }], observe);
-      if (ended.error?.code === 'target_gone' && claim.target_id !== null) {
-        await pauseGoneTarget(db, claim.tenant_id, claim.target_id);
-      }
-      const target = breakerTarget(work);
-      const { thrown } = ended;
-      if (target) await (thrown === undefined ? breakers.succeeded(target) : breakers.failed(target, thrown));
+      await followUp(entry.work, ended, counted);
     } finally {
       running.delete(claim.id);
       if (running.size === 0) idle?.();
       if (entry.lane) lanes.end(entry.lane);
       // The next of its key has been let go, in whichever lane.
-      if (claim.ordering_key !== null) lookout.somethingNew();
+      if (claim.ordering_key !== null) claimer.somethingNew();
       wakeup.wake();
     }
   }
 
-  /** While the database is away the lease is nobody else's either: the end is told when it is back. */
-  async function complete(completion: Completion): Promise<Counted> {
-    const until = performance.now() + options.leaseSeconds * 1_000;
-    for (;;) {
-      try {
-        return await completer.add(completion);
-      } catch (error) {
-        if (stopped || !isUnavailable(error) || performance.now() > until) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 250));
-      }
+  /** What follows from a try that has ended, beside its completion. */
+  async function followUp(work: Work, ended: Ended, { counted, callback }: Counted): Promise<void> {
+    const { claim, outcome, durationMs, delayMs, error, thrown } = ended;
+    observe?.tryEnded({ work, outcome, counted, durationMs, endedAt: options.now() });
+    // A short delay should not wait for the next poll.
+    if (outcome === 'retry' && delayMs < options.pollMs) setTimeout(wakeForNew, delayMs + 1).unref();
+    if (!counted) logger.warn(logFields(work), 'a late completion changed nothing: another worker has the delivery');
+    else if (error) logger.info({ ...logFields(work), outcome, code: error.code }, 'a delivery failed');
+    // It was called back before it was awaiting that.
+    if (counted && callback !== null && outcome === 'awaiting')
+      await settleCallbacks(db, [{ claim, callback }], observe);
+    if (error?.code === 'target_gone' && claim.target_id !== null) {
+      await pauseGoneTarget(db, claim.tenant_id, claim.target_id);
     }
+    const target = breakerTarget(work);
+    if (target) await (thrown === undefined ? breakers.succeeded(target) : breakers.failed(target, thrown));
   }
 
   async function beat(): Promise<void> {
@@ -262,7 +238,7 @@ export function createWorker(options: WorkerOptions): Worker {
         ),
       );
       await completer.drain();
-      await attempt('forget what was claimed', () => forgetClaims(db, notes.done()));
+      await attempt('forget what was claimed', () => forgetClaims(db, notes.takeDone()));
       await attempt('leave the workers', () => leaveWorkers(db, name));
     },
   };

@@ -5,7 +5,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/db/schema.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { claimDeliveries, type ClaimRequest, type Claimed } from '../../src/outbox/claim.ts';
+import { createClaimNotes } from '../../src/outbox/claim-notes.ts';
+import { createClaimer } from '../../src/outbox/claimer.ts';
 import type { Position } from '../../src/outbox/find-lanes.ts';
+import { createLanes } from '../../src/outbox/lanes.ts';
 import { leaveWorkers, noteWorker } from '../../src/outbox/workers.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { createWebhookChannel, messageWith, postEvent } from '../support/story.ts';
@@ -118,6 +121,46 @@ describeEachDatabase('claims', (database) => {
     expect((await claim(db(), { free: 50, load })).claims).toHaveLength(3);
     const full = [{ tenantId: tenant, targetId: target, running: 5, tokens: null }];
     expect((await claim(db(), { free: 50, load: full })).claims).toHaveLength(0);
+  });
+
+  it('go beside each other where there is much to do, and still give a target no more than its share', async () => {
+    const tenant = await newTenant();
+    const [busy, paced] = [
+      await newTarget(tenant, { concurrency: 900 }),
+      await newTarget(tenant, { ratePerSecond: 200, concurrency: 1_000 }),
+    ];
+    for (const target of [null, busy, paced]) await book(tenant, target, 3_000);
+    const lanes = createLanes(() => 0);
+    const owners = new Map([
+      [busy, { tenantId: tenant, targetId: busy, ratePerSecond: null }],
+      [paced, { tenantId: tenant, targetId: paced, ratePerSecond: 200 }],
+    ]);
+    const notes = createClaimNotes();
+    const claimer = createClaimer({ db: db(), name: 'w', leaseSeconds: 30, pollMs: 60_000, lanes, notes });
+    const found: Record<string, number> = {};
+    const take = async (): Promise<number> => {
+      const { work } = await claimer.claim(2_000, { workers: 1, rank: 0 });
+      for (const { claim: one } of work) {
+        const owner = owners.get(one.target_id ?? '');
+        if (owner) lanes.start(owner);
+        found[one.target_id ?? 'none'] = (found[one.target_id ?? 'none'] ?? 0) + 1;
+      }
+      return work.length;
+    };
+    expect(claimer.mayClaimBeside(2_000)).toBe(false);
+    const everywhere = take();
+    expect([claimer.asked, claimer.mayClaimBeside(2_000)]).toEqual([500, false]);
+    expect(await everywhere).toBe(500);
+    // Everybody's turn; then what is known, twice at once.
+    expect([claimer.mayClaimBeside(499), claimer.mayClaimBeside(500)]).toEqual([false, true]);
+    const first = take();
+    expect([claimer.asked, claimer.mayClaimBeside(1_500)]).toEqual([500, true]);
+    const second = take();
+    expect(claimer.asked).toBe(1_000);
+    await Promise.all([first, second]);
+    for (let round = 0; round < 3; round += 1) await Promise.all([take(), take()]);
+    expect(claimer.asked).toBe(0);
+    expect(found).toEqual({ none: 3_000, [busy]: 900, [paced]: 200 });
   });
 
   it('take no more than the rate has left', async () => {

@@ -8,14 +8,21 @@ describe('createClaimNotes', () => {
     notes.claimed('2', 1);
     notes.ended('1');
     notes.ended('2');
-    expect(notes.done()).toEqual(['2']);
+    expect(notes.takeDone()).toEqual(['2']);
     notes.ended('1');
-    const done = notes.done();
-    expect(done).toEqual(['2', '1']);
-    notes.claimed('3', 1);
-    notes.ended('3');
-    notes.forgotten(done);
-    expect(notes.done()).toEqual(['3']);
+    expect(notes.takeDone()).toEqual(['1']);
+    expect(notes.takeDone()).toEqual([]);
+  });
+
+  it('says it again of what was put back', () => {
+    const notes = createClaimNotes();
+    notes.claimed('1', 1);
+    notes.ended('1');
+    const done = notes.takeDone();
+    notes.claimed('2', 1);
+    notes.ended('2');
+    notes.putBack(done);
+    expect(notes.takeDone()).toEqual(['2', '1']);
   });
 
   it('never says so of a claim of which an end could not be told', () => {
@@ -24,6 +31,6 @@ describe('createClaimNotes', () => {
     notes.ended('1');
     notes.lost('1');
     notes.ended('1');
-    expect(notes.done()).toEqual([]);
+    expect(notes.takeDone()).toEqual([]);
   });
 });
