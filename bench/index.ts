@@ -21,7 +21,7 @@ const benchmarks = {
     options: z.strictObject({
       rounds: whole.default(5),
       jobs: whole.default(50_000),
-      concurrency: whole.max(4_000).default(3_000),
+      concurrency: whole.max(4_000).default(2_000),
     }),
     run: benchOutbox,
     about: 'deliveries that do nothing, beside pg-boss, graphile-worker and BullMQ (npm ci --prefix bench/peers)',

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { z } from 'zod';
 import { createWorker } from '../src/outbox/worker.ts';
 import { openPostgres } from '../src/db/client.ts';
+import { makeAllYoung } from '../src/entry/heap.ts';
 import { defineHandler } from '../src/handler.ts';
 import { silentLogger } from '../src/lib/logger.ts';
 import { createSafeFetch } from '../src/lib/safe-fetch.ts';
@@ -73,4 +74,6 @@ async function createPostroom({
   };
 }
 
+// As the service does.
+makeAllYoung();
 serveContestant(createPostroom);

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { codeOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { openEmbedded } from './embedded.ts';
-import { PreparingClient } from './preparing-client.ts';
+import { PreparingClient, type PreparingConfig } from './preparing-client.ts';
 import type { Database } from './schema.ts';
 import { typeParsers } from './timestamps.ts';
 
@@ -37,7 +37,7 @@ export function openPostgres(
     /** For migrations: no time limit, but for the wait for a lock, which others wait behind. */ patient?: boolean;
   },
 ): DatabaseHandle {
-  const pool = new pg.Pool({
+  const config: pg.PoolConfig & PreparingConfig = {
     Client: PreparingClient,
     types: typeParsers,
     connectionString: url,
@@ -45,13 +45,14 @@ export function openPostgres(
     connectionTimeoutMillis: 2_500,
     ...(patient
       ? { lock_timeout: 3_000 }
-      : { query_timeout: 20_000, statement_timeout: 15_000, idle_in_transaction_session_timeout: 15_000 }),
+      : { answerWithinMs: 20_000, statement_timeout: 15_000, idle_in_transaction_session_timeout: 15_000 }),
     keepAlive: true,
     application_name: 'postroom',
     // The pool's own hook: Kysely's loses the connection for good where the statement fails.
     // It waits for the promise, which its types leave out.
     onConnect: (client) => setUp(client) as unknown as void,
-  });
+  };
+  const pool = new pg.Pool(config);
   // Without listeners a connection's end (a restart of the server) would end the process: the pool
   // listens to idle connections only, so those in use, between two queries, get one of their own.
   const onLost = (error: Error): void => logger.warn({ error: error.message }, 'a database connection was lost');

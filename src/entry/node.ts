@@ -9,6 +9,7 @@ import { keepEmbeddedTidy } from '../db/embedded-upkeep.ts';
 import { messageOf } from '../lib/errors.ts';
 import { createSafeFetch } from '../lib/safe-fetch.ts';
 import { createPrometheus } from '../metrics/prometheus.ts';
+import { makeAllYoung } from './heap.ts';
 import { openDatabase } from './open-database.ts';
 import { loadSwaggerAsset } from './swagger-assets.ts';
 import { loadSecretKey } from './secret-key.ts';
@@ -17,6 +18,7 @@ import { loadSecretKey } from './secret-key.ts';
 const graceMs = 20_000;
 
 async function main(): Promise<void> {
+  makeAllYoung();
   const config = parseConfig(process.env);
   const logger = pino({ level: config.logLevel, base: null });
   const database = await openDatabase(config, logger);

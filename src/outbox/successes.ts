@@ -13,6 +13,11 @@ export async function writeSuccesses(db: Kysely<Database>, successes: readonly C
   if (successes.length === 0) return [];
   const ordered = successes.toSorted((a, b) => (a.claim.id < b.claim.id ? -1 : 1));
   const columnOf = (value: (completion: Completion) => string | number): string => textArray(ordered.map(value));
+  /** Where all are alike the first stands for the rest. */
+  const alikeOf = <T>(value: (completion: Completion) => T): readonly T[] => {
+    const values = ordered.map(value);
+    return values.every((one) => one === values[0]) ? values.slice(0, 1) : values;
+  };
   /** Without a value there is no array either: a shorter one than the others counts as null. */
   const rareColumnOf = <T>(value: (completion: Completion) => T | null): readonly (T | null)[] => {
     const values = ordered.map(value);
@@ -20,10 +25,13 @@ export async function writeSuccesses(db: Kysely<Database>, successes: readonly C
   };
   const { rows } = await sql<{ n: string }>`/* prepare complete_successes */
     with ended as materialized (
-      select e.* from (select
-        ${columnOf(({ claim }) => claim.tenant_id)}::uuid[] as tenant_ids, ${columnOf(({ claim }) => claim.id)}::uuid[] as ids,
-        ${columnOf(({ claim }) => claim.fence)}::bigint[] as fences, ${columnOf(({ claim }) => claim.attempts)}::int[] as numbers,
-        ${ordered.map(({ worker }) => worker)}::text[] as workers,
+      select e.id, e.started_ms, e.duration_ms, e.status_code, e.response, e.result, e.n,
+        coalesce(e.tenant_id, g.tenant_ids[1]) as tenant_id, coalesce(e.fence, g.fences[1]) as fence,
+        coalesce(e.number, g.numbers[1]) as number, coalesce(e.worker, g.workers[1]) as worker
+      from (select
+        ${textArray(alikeOf(({ claim }) => claim.tenant_id))}::uuid[] as tenant_ids, ${columnOf(({ claim }) => claim.id)}::uuid[] as ids,
+        ${textArray(alikeOf(({ claim }) => claim.fence))}::bigint[] as fences, ${textArray(alikeOf(({ claim }) => claim.attempts))}::int[] as numbers,
+        ${alikeOf(({ worker }) => worker)}::text[] as workers,
         ${columnOf(({ startedAt }) => startedAt.getTime())}::float8[] as starts,
         ${columnOf(({ durationMs }) => Math.round(durationMs))}::int[] as durations,
         ${rareColumnOf(({ statusCode }) => statusCode)}::int[] as status_codes,

@@ -255,6 +255,33 @@ describeEachDatabase('leases and fences', (database) => {
     expect(ids.length + rest.length).toBe(60);
   });
 
+  it('one group may hold ends of several tenants and workers, of first and later tries', async () => {
+    await book(6);
+    const elsewhere = randomUUID();
+    await sql`update deliveries set tenant_id = ${elsewhere} where id in (
+      select id from deliveries where state = 'pending' order by id limit 2)`.execute(db());
+    const given = await claimNow(db(), 'a', 2, 30);
+    await releaseClaims(db(), given);
+    const [first, rest] = [await claimNow(db(), 'a', 3, 30), await claimNow(db(), 'b', 3, 30)];
+    const ends = [...first.map((one) => success(one, 'a')), ...rest.map((one) => success(one, 'b'))];
+    expect(new Set(ends.map(({ claim }) => claim.tenant_id))).toEqual(new Set([app.tenantId, elsewhere]));
+    expect(new Set(ends.map(({ claim }) => claim.fence))).toEqual(new Set(['1', '2']));
+    const counted = await completeDeliveries(db(), ends);
+    expect(counted).toEqual(ends.map(() => ({ counted: true, callback: null })));
+
+    const ids = ends.map(({ claim }) => claim.id);
+    const logged = await db().selectFrom('attempts').selectAll().where('delivery_id', 'in', ids).execute();
+    const shown = logged.map((one) => [one.tenant_id, one.delivery_id, one.worker, Number(one.fence), one.number]);
+    const expected = ends.map(({ claim, worker }) => [
+      claim.tenant_id,
+      claim.id,
+      worker,
+      Number(claim.fence),
+      claim.attempts,
+    ]);
+    expect(shown.toSorted()).toEqual(expected.toSorted());
+  });
+
   it('a late worker cannot complete a delivery that was taken over', async () => {
     await book(1);
     const [late] = await claimNow(db(), 'late', 1, 0);
