@@ -1,7 +1,9 @@
+import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { isUnavailable } from '../../src/db/client.ts';
 import { PreparingClient, type PreparingConfig } from '../../src/db/preparing-client.ts';
+import { eventually } from '../support/test-app.ts';
 
 describe.runIf(process.env['TEST_DATABASE_URL'])('a connection to PostgreSQL', () => {
   let pool: pg.Pool | undefined;
@@ -9,7 +11,13 @@ describe.runIf(process.env['TEST_DATABASE_URL'])('a connection to PostgreSQL', (
 
   function open(given: PreparingConfig = {}): pg.Pool {
     const connectionString = inject('postgresTemplate')?.adminUrl;
-    const config: pg.PoolConfig & PreparingConfig = { Client: PreparingClient, connectionString, max: 1, ...given };
+    const config: pg.PoolConfig & PreparingConfig = {
+      Client: PreparingClient,
+      connectionString,
+      max: 1,
+      statement_timeout: 2_000,
+      ...given,
+    };
     pool = new pg.Pool(config);
     return pool;
   }
@@ -50,5 +58,25 @@ describe.runIf(process.env['TEST_DATABASE_URL'])('a connection to PostgreSQL', (
     const [second] = await ask(own, 'select pg_backend_pid() as pid');
     expect(second?.['pid']).not.toBe(first?.['pid']);
     expect(own.totalCount).toBe(1);
+  });
+
+  it('gives it up within a transaction too, of which nothing stays', async () => {
+    const own = open({ answerWithinMs: 200 });
+    const db = new Kysely<never>({ dialect: new PostgresDialect({ pool: own }) });
+    let id: string | undefined;
+    const late: unknown = await db
+      .transaction()
+      .execute(async (trx) => {
+        id = (await sql<{ id: string }>`select pg_current_xact_id()::text as id`.execute(trx)).rows[0]?.id;
+        await sql`select pg_sleep(30)`.execute(trx);
+      })
+      .catch((error: unknown) => error);
+    expect(isUnavailable(late)).toBe(true);
+    // The server notices nothing of it before the statement is over.
+    const status = await eventually('the transaction to end', async () => {
+      const { rows } = await sql<{ status: string }>`select pg_xact_status(${id}::xid8) as status`.execute(db);
+      return rows[0]?.status === 'in progress' ? undefined : rows[0]?.status;
+    });
+    expect(status).toBe('aborted');
   });
 });
