@@ -16,10 +16,10 @@ export interface PreparingConfig extends pg.ClientConfig {
  * A statement that is not answered in time ends the connection: whoever got it next would wait behind
  * that answer.
  *
- * Promise and timeout are its own, because pg's (`query_timeout`) each assign a function to a property of the query
- * (`query.callback = …`). V8 takes a function written so for a method, and makes it among the old
- * objects at once. Until the next full collection it holds on to what it can reach, and that is the
- * result: of rows read and dropped nine in ten outlived the collection of what is young, which took
+ * Promise and timeout are its own. pg's (with `query_timeout`) each assign a function to a property
+ * of the query, `query.callback = …`: V8 takes a function written so for a method, and makes it among
+ * the old objects at once. Until the next full collection it holds on to what it can reach, and that is
+ * the result: of rows read and dropped nine in ten outlived the collection of what is young, which took
  * fifteen times as long (Node 20 and 24).
  */
 export class PreparingClient extends pg.Client {

@@ -6,8 +6,9 @@ import type { Database } from '../db/schema.ts';
 import { createBatcher, type Batcher } from '../lib/batcher.ts';
 import { storableJson } from '../lib/storable.ts';
 import type { Claim } from './claim.ts';
+import { endColumns } from './end-columns.ts';
 import type { FailureRecord } from './retry-policy.ts';
-import { textArray, writeSuccesses } from './successes.ts';
+import { writeSuccesses } from './successes.ts';
 
 /** How one try ended, or for now: `awaiting` what the target calls back. */
 export interface Completion {
@@ -125,20 +126,19 @@ async function writeCompletions(
   completions: readonly Completion[],
 ): Promise<Map<Completion, Counted>> {
   if (completions.length === 0) return new Map();
-  const ordered = completions.toSorted((a, b) => (a.claim.id < b.claim.id ? -1 : 1));
+  const { ordered, column } = endColumns(completions);
   const details = ordered.map((ended, n) => ({ n: n + 1, ...detailsOf(ended) }));
-  const columnOf = (value: (completion: Completion) => string | number): string => textArray(ordered.map(value));
   const { rows } = await sql<Counted & { n: string }>`/* prepare complete_deliveries */
     with ended as materialized (
       select e.*, d.on_deadline, coalesce(d.holds_key, false) as holds_key, coalesce(d.delay_ms, 0) as delay_ms,
         case when e.outcome = 'succeeded' then coalesce(d.result, '{}') end as result, d.error, d.status_code, d.response
       from (select
-        ${columnOf(({ claim }) => claim.tenant_id)}::uuid[] as tenant_ids, ${columnOf(({ claim }) => claim.id)}::uuid[] as ids,
-        ${columnOf(({ claim }) => claim.fence)}::bigint[] as fences, ${columnOf(({ claim }) => claim.attempts)}::int[] as numbers,
-        ${ordered.map(({ worker }) => worker)}::text[] as workers, ${columnOf(({ from }) => from)}::text[] as from_states,
-        ${columnOf(({ outcome }) => outcome)}::text[] as outcomes,
-        ${columnOf(({ startedAt }) => startedAt.getTime())}::float8[] as starts,
-        ${columnOf(({ durationMs }) => Math.round(durationMs))}::int[] as durations
+        ${column(({ claim }) => claim.tenant_id)}::uuid[] as tenant_ids, ${column(({ claim }) => claim.id)}::uuid[] as ids,
+        ${column(({ claim }) => claim.fence)}::bigint[] as fences, ${column(({ claim }) => claim.attempts)}::int[] as numbers,
+        ${ordered.map(({ worker }) => worker)}::text[] as workers, ${column(({ from }) => from)}::text[] as from_states,
+        ${column(({ outcome }) => outcome)}::text[] as outcomes,
+        ${column(({ startedAt }) => startedAt.getTime())}::float8[] as starts,
+        ${column(({ durationMs }) => Math.round(durationMs))}::int[] as durations
         -- So that the rows are looked up by key: whoever knew how many there are would read a small table from end to end.
         offset 0
       ) g cross join lateral unnest(g.tenant_ids, g.ids, g.fences, g.numbers, g.workers, g.from_states, g.outcomes,

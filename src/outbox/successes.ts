@@ -2,6 +2,7 @@ import { sql, type Kysely } from 'kysely';
 import type { Database } from '../db/schema.ts';
 import { storableJson, storableText } from '../lib/storable.ts';
 import type { Completion } from './complete.ts';
+import { endColumns } from './end-columns.ts';
 
 /**
  * Ends tries that ran and succeeded, which is what most do: delivery and attempt in one commit. The
@@ -11,32 +12,21 @@ import type { Completion } from './complete.ts';
  */
 export async function writeSuccesses(db: Kysely<Database>, successes: readonly Completion[]): Promise<Completion[]> {
   if (successes.length === 0) return [];
-  const ordered = successes.toSorted((a, b) => (a.claim.id < b.claim.id ? -1 : 1));
-  const columnOf = (value: (completion: Completion) => string | number): string => textArray(ordered.map(value));
-  /** Where all are alike the first stands for the rest. */
-  const alikeOf = <T>(value: (completion: Completion) => T): readonly T[] => {
-    const values = ordered.map(value);
-    return values.every((one) => one === values[0]) ? values.slice(0, 1) : values;
-  };
-  /** Without a value there is no array either: a shorter one than the others counts as null. */
-  const rareColumnOf = <T>(value: (completion: Completion) => T | null): readonly (T | null)[] => {
-    const values = ordered.map(value);
-    return values.some((one) => one !== null) ? values : [];
-  };
+  const { ordered, column, alike, rare } = endColumns(successes);
   const { rows } = await sql<{ n: string }>`/* prepare complete_successes */
     with ended as materialized (
       select e.id, e.started_ms, e.duration_ms, e.status_code, e.response, e.result, e.n,
         coalesce(e.tenant_id, g.tenant_ids[1]) as tenant_id, coalesce(e.fence, g.fences[1]) as fence,
         coalesce(e.number, g.numbers[1]) as number, coalesce(e.worker, g.workers[1]) as worker
       from (select
-        ${textArray(alikeOf(({ claim }) => claim.tenant_id))}::uuid[] as tenant_ids, ${columnOf(({ claim }) => claim.id)}::uuid[] as ids,
-        ${textArray(alikeOf(({ claim }) => claim.fence))}::bigint[] as fences, ${textArray(alikeOf(({ claim }) => claim.attempts))}::int[] as numbers,
-        ${alikeOf(({ worker }) => worker)}::text[] as workers,
-        ${columnOf(({ startedAt }) => startedAt.getTime())}::float8[] as starts,
-        ${columnOf(({ durationMs }) => Math.round(durationMs))}::int[] as durations,
-        ${rareColumnOf(({ statusCode }) => statusCode)}::int[] as status_codes,
-        ${rareColumnOf(({ response }) => (response === null ? null : storableText(response)))}::text[] as responses,
-        ${rareColumnOf(({ result }) => (isEmpty(result) ? null : storableJson(result)))}::text[] as results
+        ${alike(({ claim }) => claim.tenant_id)}::uuid[] as tenant_ids, ${column(({ claim }) => claim.id)}::uuid[] as ids,
+        ${alike(({ claim }) => claim.fence)}::bigint[] as fences, ${alike(({ claim }) => claim.attempts)}::int[] as numbers,
+        ${alike(({ worker }) => worker)}::text[] as workers,
+        ${column(({ startedAt }) => startedAt.getTime())}::float8[] as starts,
+        ${column(({ durationMs }) => Math.round(durationMs))}::int[] as durations,
+        ${rare(({ statusCode }) => statusCode)}::int[] as status_codes,
+        ${rare(({ response }) => (response === null ? null : storableText(response)))}::text[] as responses,
+        ${rare(({ result }) => (isEmpty(result) ? null : storableJson(result)))}::text[] as results
         -- So that the rows are looked up by key: whoever knew how many there are would read a small table from end to end.
         offset 0
       ) g cross join lateral unnest(g.tenant_ids, g.ids, g.fences, g.numbers, g.workers, g.starts, g.durations,
@@ -63,9 +53,4 @@ export async function writeSuccesses(db: Kysely<Database>, successes: readonly C
 
 function isEmpty(result: Readonly<Record<string, unknown>> | null): boolean {
   return result === null || Object.keys(result).length === 0;
-}
-
-/** As one parameter, of values that need no quotes. */
-export function textArray(values: readonly (string | number)[]): string {
-  return `{${values.join(',')}}`;
 }

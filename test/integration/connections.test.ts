@@ -15,7 +15,7 @@ describe.runIf(process.env['TEST_DATABASE_URL'])('a connection to PostgreSQL', (
       Client: PreparingClient,
       connectionString,
       max: 1,
-      statement_timeout: 2_000,
+      statement_timeout: 3_000,
       ...given,
     };
     pool = new pg.Pool(config);
@@ -50,7 +50,7 @@ describe.runIf(process.env['TEST_DATABASE_URL'])('a connection to PostgreSQL', (
   });
 
   it('gives a connection up that does not answer in time: nobody waits behind that answer', async () => {
-    const own = open({ answerWithinMs: 200 });
+    const own = open({ answerWithinMs: 1_000 });
     const [first] = await ask(own, 'select pg_backend_pid() as pid');
     const late: unknown = await ask(own, 'select pg_sleep(30)').catch((error: unknown) => error);
     expect(late).toMatchObject({ message: 'Query read timeout' });
@@ -61,7 +61,7 @@ describe.runIf(process.env['TEST_DATABASE_URL'])('a connection to PostgreSQL', (
   });
 
   it('gives it up within a transaction too, of which nothing stays', async () => {
-    const own = open({ answerWithinMs: 200 });
+    const own = open({ answerWithinMs: 1_000 });
     const db = new Kysely<never>({ dialect: new PostgresDialect({ pool: own }) });
     let id: string | undefined;
     const late: unknown = await db
